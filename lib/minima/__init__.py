@@ -1,0 +1,1 @@
+"""minima: sweeps as one program, the minima they land in, and verdicts about them."""

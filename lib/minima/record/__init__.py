@@ -1,0 +1,1 @@
+"""What is KEPT and SHOWN: run directory, results, checkpoints, TensorBoard, figures, progress."""

@@ -1,0 +1,1 @@
+"""The ground floor: errors, devices, compilation cache, clean stops."""

@@ -1,0 +1,1 @@
+"""HOW cells train: grid, plan, program, host loop."""

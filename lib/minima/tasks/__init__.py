@@ -1,0 +1,1 @@
+"""WHAT is trained: datasets, models, objectives."""

@@ -1,0 +1,1 @@
+"""Datasets as frozen values, read from the package, from files, or generated."""

@@ -1,0 +1,1 @@
+"""Models as flax.nnx modules behind one functional face."""

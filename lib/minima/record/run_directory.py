@@ -1,0 +1,237 @@
+"""The directory of one run: `<workdir>/<experiment>/<run_id>/`, held by one process at a time."""
+
+import fcntl
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from minima.record import cells as cell_lines
+from minima.record.files import DiskFull, write_atomically
+from minima.record.provenance import now, provenance
+from minima.runtime.errors import UserError
+
+__all__ = ["DiskFull", "RunDirectory", "config_hash", "read_info", "write_atomically"]
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A run that this process holds the lock of, until `close` or the end of the `with` block.
+
+    Files: `run.json` (what is run, by what code; see `info`), `run.flags` (a flagfile that repeats
+    it), `cells.jsonl` (finished cells), `lock` (process id of the holder).
+    """
+
+    directory: Path
+    _lock: BinaryIO
+
+    @classmethod
+    def open(
+        cls,
+        workdir: Path | str,
+        experiment: str,
+        run_id: str,
+        config: Mapping[str, Any],
+        flagfile: str,
+        axes: Mapping[str, Sequence[Any]] | None = None,
+    ) -> "RunDirectory":
+        """Starts a run, or takes up the one that is there.
+
+        `config` is the resolved configuration (JSON values; tuples and NumPy numbers are welcome),
+        `axes` the grid's axes in order, kept in run.json so that `results.load` knows the cells
+        that have not run.
+
+        Raises:
+          UserError: another process holds the run, its config differs, or run.json is damaged.
+        """
+        directory = Path(workdir) / experiment / run_id
+        run = cls(directory, _take_lock(directory))
+        try:
+            settings = _config_json(config)
+            if run.path("run.json").exists():
+                run._resume(settings)
+            else:
+                run._start(experiment, run_id, settings, axes)
+            write_atomically(run.path("run.flags"), flagfile)
+            run.cells()  # cut off a torn last line now, before anything is appended to it
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    def path(self, name: str) -> Path:
+        """Where the run keeps the file or folder `name`."""
+        return self.directory / name
+
+    def append_cell(self, cell: cell_lines.Cell) -> None:
+        """Adds a finished cell to cells.jsonl: all of its line, on disk when this returns, or none.
+
+        Raises:
+          DiskFull: no room; cells.jsonl is as it was.
+        """
+        cell_lines.append(self.path("cells.jsonl"), cell)
+
+    def cells(self) -> list[cell_lines.Cell]:
+        """The finished cells in the order they finished; cuts a torn last line off the file.
+
+        Raises:
+          UserError: a line before the last is damaged.
+        """
+        return cell_lines.read(self.path("cells.jsonl"), repair=True)
+
+    def info(self) -> dict[str, Any]:
+        """What run.json holds."""
+        return read_info(self.directory)
+
+    def update_info(self, **fields: Any) -> None:
+        """Sets top-level fields of run.json, in one atomic rewrite; not-finite becomes null."""
+        self._write_info(self.info() | cell_lines.plain(fields))
+
+    def close(self) -> None:
+        """Lets go of the lock."""
+        self._lock.close()
+
+    def __enter__(self) -> "RunDirectory":
+        """The run itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Lets go of the lock."""
+        self.close()
+
+    def _start(
+        self,
+        experiment: str,
+        run_id: str,
+        config: dict[str, Any],
+        axes: Mapping[str, Sequence[Any]] | None,
+    ) -> None:
+        self._write_info(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "experiment": experiment,
+                "run_id": run_id,
+                "status": "running",
+                "config": config,
+                "config_sha256": config_hash(config),
+                "axes": cell_lines.plain(axes) if axes else None,
+                "started": now(),
+                "resumes": 0,
+                **provenance(),
+            }
+        )
+
+    def _resume(self, config: dict[str, Any]) -> None:
+        info = self.info()
+        if info.get("config_sha256") != config_hash(config):
+            raise UserError(
+                f"{self.directory} holds a run with another config "
+                f"({_differences(info.get('config', {}), config)}); repeat its flags "
+                f"(--flagfile={self.path('run.flags')}) or choose another run id"
+            )
+        info |= {"status": "running", "resumes": info.get("resumes", 0) + 1}
+        # The first record stays; code or versions may have changed since, so the last is kept too.
+        self._write_info(info | {"last_resume": {"time": now(), **provenance()}})
+
+    def _write_info(self, info: dict[str, Any]) -> None:
+        text = json.dumps(info, indent=2, allow_nan=False)
+        write_atomically(self.path("run.json"), text + "\n")
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of the config as JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(_config_json(config), sort_keys=True).encode()).hexdigest()
+
+
+def read_info(directory: Path) -> dict[str, Any]:
+    """What run.json in `directory` holds, without taking the lock.
+
+    Raises:
+      UserError: there is no run, its run.json is damaged, or a newer minima wrote it.
+    """
+    path = directory / "run.json"
+    try:
+        info = json.loads(path.read_bytes())
+        schema = info["schema_version"]
+    except OSError as error:
+        raise UserError(
+            f"{directory} is no run: cannot read its run.json ({error.strerror}); name a directory "
+            "of the form <workdir>/<experiment>/<run id>"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged ({error!r}); restore it, or move the run directory away and run "
+            "again"
+        ) from error
+    if schema > SCHEMA_VERSION:
+        raise UserError(
+            f"{path} has schema version {schema}, this minima reads up to {SCHEMA_VERSION}; "
+            "upgrade minima"
+        )
+    return info
+
+
+def _open_lock_file(directory: Path) -> BinaryIO:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return open(directory / "lock", "a+b", buffering=0)  # append: opening must not erase the id
+    except OSError as error:
+        raise UserError(
+            f"{directory}: cannot create the run directory ({error.strerror}); choose another "
+            "workdir"
+        ) from error
+
+
+def _take_lock(directory: Path) -> BinaryIO:
+    lock = _open_lock_file(directory)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with lock:
+            lock.seek(0)
+            holder = lock.read(20).decode(errors="replace").strip() or "unknown"
+        raise UserError(
+            f"{directory} is in use by process {holder}; wait for it or end it, or choose another "
+            "run id"
+        ) from None
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n".encode())
+    return lock
+
+
+def _config_json(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config as it reads back from run.json; inf and nan, which differ, become their names."""
+    return cell_lines.plain(_name_non_finite(config))
+
+
+def _name_non_finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _name_non_finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_name_non_finite(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(float(value))
+    return value
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], limit: int = 5) -> str:
+    before, after = _flat(old), _flat(new)
+    changed = [n for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
+    shown = [f"{n}: {before.get(n)!r} there, {after.get(n)!r} here" for n in changed[:limit]]
+    rest = [f"{len(changed) - limit} more"] if len(changed) > limit else []
+    return "; ".join(shown + rest) or "its stored hash does not match"
+
+
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for name, value in config.items():
+        leaves |= (
+            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        )
+    return leaves

@@ -1,0 +1,210 @@
+"""What a task is trained and judged on: three splits, and where they came from."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from minima.runtime.errors import UserError
+
+Kind = Literal["image", "signal", "vector"]
+
+# One split for everybody: two runs with the same --validation_fraction validate on the same
+# examples, so their curves are comparable. RandomState, because its stream never changes.
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Examples of one split, read-only.
+
+    inputs: (n, ...) uint8 or float32, raw (not standardised).
+    labels: (n,) int32 class indices.
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Replaces both arrays by read-only, C-contiguous views."""
+        for field in ("inputs", "labels"):
+            view = np.ascontiguousarray(getattr(self, field)).view()
+            view.flags.writeable = False
+            object.__setattr__(self, field, view)
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A classification dataset. Build one with `load` or `assemble`.
+
+    train, validation, test: disjoint splits; validation is taken off train and may be empty.
+    num_classes: labels are 0 .. num_classes - 1.
+    kind: images are (n, H, W) or (n, H, W, C), signals (n, T), vectors (n, D).
+    mean, std: scalars of train.inputs (validation and test excluded), in raw input units;
+        a program feeds its model (inputs - mean) / std.
+    licence, source: what the data may be used for and where the bytes came from.
+    checksum: `sha256` of train.inputs, train.labels, validation.inputs, validation.labels,
+        test.inputs, test.labels, in this order.
+    stand_in: True if the data is not what its name says, only of the same form.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    num_classes: int
+    kind: Kind
+    mean: float
+    std: float
+    licence: str
+    source: str
+    checksum: str
+    stand_in: bool
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the example axis."""
+        return self.train.inputs.shape[1:]
+
+    def resized(self, size: int) -> "Dataset":
+        """Averages images over equal blocks down to size × size.
+
+        Returns a dataset of float32 inputs (n, size, size) or (n, size, size, C) in the same units,
+        with mean, std and checksum taken anew. Raises UserError unless this is an image dataset
+        and size divides both H and W.
+        """
+        _check_size(self, size)
+        shrink = [
+            Split(_block_means(split.inputs, size), split.labels)
+            for split in (self.train, self.validation, self.test)
+        ]
+        mean, std = _mean_and_std(shrink[0].inputs, self.name)
+        return replace(
+            self,
+            train=shrink[0],
+            validation=shrink[1],
+            test=shrink[2],
+            mean=mean,
+            std=std,
+            checksum=_checksum(*shrink),
+        )
+
+
+def assemble(
+    name: str,
+    train: Split,
+    test: Split,
+    *,
+    num_classes: int,
+    kind: Kind,
+    validation_fraction: float,
+    licence: str,
+    source: str,
+    stand_in: bool = False,
+) -> Dataset:
+    """Takes the validation split off train and derives mean, std and checksum.
+
+    Raises UserError if validation_fraction does not fit or all training inputs are one value.
+    """
+    train, validation = split_validation(train, validation_fraction, SPLIT_SEED)
+    mean, std = _mean_and_std(train.inputs, name)
+    checksum = _checksum(train, validation, test)
+    return Dataset(
+        name=name,
+        train=train,
+        validation=validation,
+        test=test,
+        num_classes=num_classes,
+        kind=kind,
+        mean=mean,
+        std=std,
+        licence=licence,
+        source=source,
+        checksum=checksum,
+        stand_in=stand_in,
+    )
+
+
+def split_validation(train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Takes round(fraction · n) examples off train by a seeded permutation.
+
+    Returns (rest, validation), each in train's order. For one seed a smaller fraction's validation
+    split lies inside a larger one's. Fraction 0 gives train itself and an empty split. Raises
+    UserError unless 0 <= fraction < 1 and a positive fraction leaves both splits an example.
+    """
+    if not 0 <= fraction < 1:
+        raise UserError(
+            f"--validation_fraction {fraction}: must be at least 0 and less than 1, e.g. 0.2"
+        )
+    count = round(fraction * len(train))
+    if fraction > 0 and not 0 < count < len(train):
+        raise UserError(
+            f"--validation_fraction {fraction}: takes {count} of {len(train)} training examples;"
+            " give 0 or a fraction that leaves an example on either side"
+        )
+    chosen = np.zeros(len(train), dtype=bool)
+    chosen[np.random.RandomState(seed).permutation(len(train))[:count]] = True
+    return (
+        Split(train.inputs[~chosen], train.labels[~chosen]),
+        Split(train.inputs[chosen], train.labels[chosen]),
+    )
+
+
+def sha256(*arrays: np.ndarray) -> str:
+    """Hex sha256 over the arrays' bytes one after the other, little-endian and in C order."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(np.ascontiguousarray(little).data if little.size else b"")
+    return digest.hexdigest()
+
+
+def _checksum(train: Split, validation: Split, test: Split) -> str:
+    splits = (train, validation, test)
+    return sha256(*(array for split in splits for array in (split.inputs, split.labels)))
+
+
+def _mean_and_std(inputs: np.ndarray, name: str) -> tuple[float, float]:
+    if inputs.min() == inputs.max():
+        raise UserError(
+            f"--dataset {name!r}: every training input is {inputs.min()};"
+            " inputs must differ to be standardised"
+        )
+    if inputs.dtype == np.uint8:
+        return _byte_moments(inputs)
+    return float(inputs.mean(dtype=np.float64)), float(inputs.std(dtype=np.float64))
+
+
+def _byte_moments(inputs: np.ndarray) -> tuple[float, float]:
+    # 256 counts hold all there is to know; in parts, as bincount copies what it counts to int64.
+    parts = np.array_split(inputs, 1 + inputs.size // 2**22)
+    counts = np.sum([np.bincount(part.ravel(), minlength=256) for part in parts], axis=0)
+    values = np.arange(256)
+    mean = counts @ values / inputs.size
+    return float(mean), float(np.sqrt(counts @ (values - mean) ** 2 / inputs.size))
+
+
+def _check_size(dataset: Dataset, size: int) -> None:
+    if dataset.kind != "image":
+        raise UserError(
+            f"--dataset {dataset.name!r}: holds {dataset.kind}s; only images can be resized"
+        )
+    height, width = dataset.input_shape[:2]
+    fitting = [s for s in range(1, min(height, width) + 1) if height % s == width % s == 0]
+    if size not in fitting:
+        sizes = ", ".join(map(str, fitting))
+        raise UserError(
+            f"--dataset {dataset.name!r}: {height}×{width} images average down to a size of"
+            f" {sizes}, not {size}"
+        )
+
+
+def _block_means(images: np.ndarray, size: int) -> np.ndarray:
+    n, height, width, *channels = images.shape
+    blocks = images.reshape(n, size, height // size, size, width // size, *channels)
+    return blocks.mean(axis=(2, 4), dtype=np.float64).astype(np.float32)

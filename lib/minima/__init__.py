@@ -1,1 +1,17 @@
 """minima: sweeps as one program, the minima they land in, and verdicts about them."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minima.record.results import load
+
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use (PEP 562), so that `--help` does not wait for NumPy and friends.
+    if name == "load":
+        from minima.record.results import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

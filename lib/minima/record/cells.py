@@ -6,10 +6,12 @@ entry per evaluation). Floats keep their bits: Python writes the shortest text t
 the same float64. Strict JSON has no NaN, so non-finite numbers are written null and read as nan.
 """
 
+import itertools
 import json
 import logging
 import math
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,10 @@ from minima.record.files import append_durably
 from minima.runtime.errors import UserError
 
 Cell = dict[str, Any]
+Axes = Mapping[str, Sequence[Any]]
 STATUSES = ("complete", "diverged", "collapsed", "reached_target", "stopped_early")
+PENDING = "pending"  # the status of a point of the grid that has no cell yet
+LEADING = ("batch_size", "learning_rate", "seed")
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +87,35 @@ def read(path: Path, repair: bool = False) -> list[Cell]:
     return list(cells.values())
 
 
+def seen_axes(cells: Sequence[Cell]) -> dict[str, tuple[Any, ...]]:
+    """The smallest grid that holds `cells`, values sorted (as text where they have no order)."""
+    names = list(dict.fromkeys(name for cell in cells for name in cell["cell"]))
+    ordered = [n for n in LEADING if n in names] + [n for n in names if n not in LEADING]
+    return {name: _sorted({cell["cell"].get(name) for cell in cells}) for name in ordered}
+
+
+def by_point(axes: Axes, cells: Sequence[Cell]) -> dict[tuple[Any, ...], Cell]:
+    """Cells by their point of the grid, a tuple with one value per axis.
+
+    Raises:
+      ValueError: a cell lies outside the grid.
+    """
+    grid = set(itertools.product(*axes.values()))
+    found: dict[tuple[Any, ...], Cell] = {}
+    for cell in cells:
+        point = tuple(cell["cell"].get(name) for name in axes)
+        if point not in grid:
+            raise ValueError(f"cell {cell['cell']} is not a point of the grid {dict(axes)}")
+        found.setdefault(point, cell)
+    return found
+
+
+def last_finite(cell: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The cell's last finite evaluation; empty where there was none."""
+    last = cell.get("last_finite")  # nan where null was read
+    return last if isinstance(last, Mapping) else {}
+
+
 def plain(value: Any) -> Any:
     """`value` as JSON has it: lists for tuples and arrays, null for what is not finite."""
     if isinstance(value, dict):
@@ -109,3 +143,10 @@ def _drop_tail(path: Path, length: int, repair: bool) -> None:
     _log.warning("%s: the last line is torn; its cell counts as not trained", path)
     if repair:
         os.truncate(path, length)
+
+
+def _sorted(values: set[Any]) -> tuple[Any, ...]:
+    try:
+        return tuple(sorted(values))
+    except TypeError:
+        return tuple(sorted(values, key=str))

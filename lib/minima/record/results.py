@@ -1,0 +1,99 @@
+"""results.csv and results.nc, derived from the finished cells; `load` reads a run back."""
+
+import csv
+import io
+import itertools
+import math
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minima.record import cells as cell_lines
+from minima.record.cells import LEADING, PENDING, Axes, Cell, by_point, last_finite, seen_axes
+from minima.record.dataset import LAST_FINITE, METRICS, to_dataset
+from minima.record.files import write_atomically
+from minima.record.run_directory import read_info
+
+if TYPE_CHECKING:
+    import xarray
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it is on disk; `info` is what run.json holds, `cells` are the finished ones."""
+
+    path: Path
+    info: dict[str, Any]
+    config: dict[str, Any]
+    axes: dict[str, tuple[Any, ...]]
+    cells: list[Cell]
+
+    @cached_property
+    def results(self) -> "xarray.Dataset":
+        """The cells as an xarray Dataset (see `to_dataset`), from cells.jsonl: never out of date."""
+        return to_dataset(self.axes, self.cells, self.info)
+
+
+def load(run_dir: Path | str) -> Run:
+    """Reads a finished or running run; changes nothing and needs no lock.
+
+    Raises:
+      UserError: `run_dir` is no run, or a file in it is damaged.
+    """
+    path = Path(run_dir)
+    info = read_info(path)
+    cells = cell_lines.read(path / "cells.jsonl")
+    kept = info.get("axes")
+    axes = {name: tuple(values) for name, values in kept.items()} if kept else seen_axes(cells)
+    return Run(path, info, info.get("config") or {}, axes, cells)
+
+
+def write_results(directory: Path, axes: Axes, cells: Sequence[Cell]) -> None:
+    """Writes results.csv and results.nc, each in one step; the order of `cells` does not matter.
+
+    Raises:
+      ValueError: a cell lies outside the grid.
+      DiskFull: no room; what was there before is intact.
+    """
+    directory = Path(directory)
+    info = read_info(directory) if (directory / "run.json").exists() else {}
+    write_atomically(directory / "results.csv", to_csv(axes, cells))
+    dataset = to_dataset(axes, cells, info)
+    write_atomically(directory / "results.nc", bytes(dataset.to_netcdf(engine="scipy")))
+
+
+def to_csv(axes: Axes, cells: Sequence[Cell]) -> str:
+    """One row per cell of the grid, in grid order; cells that have not run are rows too."""
+    names = [n for n in LEADING if n in axes] + [n for n in axes if n not in LEADING]
+    counts = ("steps", "examples")
+    last = [f"last_finite_{name}" for name in LAST_FINITE]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*names, "status", *counts, *METRICS, *last])
+    found = by_point(axes, cells)
+    for point in itertools.product(*axes.values()):
+        cell = found.get(point, {})
+        last_seen = last_finite(cell)
+        values = dict(zip(axes, point, strict=True))
+        row = [*(values[n] for n in names), cell.get("status", PENDING)]
+        row += [cell.get(name) for name in (*counts, *METRICS)]
+        row += [last_seen.get(name) for name in LAST_FINITE]
+        writer.writerow([_text(value) for value in row])
+    return text.getvalue()
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "nan"
+    if isinstance(value, bool | np.bool_ | str):
+        return str(value)
+    if isinstance(value, numbers.Integral):
+        return str(int(value))
+    if isinstance(value, numbers.Real):
+        return repr(float(value)) if math.isfinite(value) else "nan"
+    return str(value)

@@ -2,8 +2,10 @@
 
 import os
 import zipfile
+from typing import BinaryIO
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from minima.runtime.errors import UserError
 from minima.tasks.datasets.arrays import KINDS, NAMES, check_arrays, refuse_objects
@@ -42,34 +44,38 @@ def read_members(path: str, names: tuple[str, ...], where: str) -> list[np.ndarr
     npz archive, or if a member is missing, damaged or made of Python objects.
     """
     try:
-        _check_archive(path, where)
-        archive = np.load(path, allow_pickle=False)
-    except OSError as error:
-        raise UserError(f"{where}: cannot be read ({error.strerror}); check the path") from error
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise UserError(f"{where}: is damaged; save it again with np.savez") from error
-    with archive:
-        missing = [name for name in names if name not in archive]
-        if missing:
-            raise UserError(
-                f"{where}: lacks {', '.join(missing)} and holds {archive.files[:8]};"
-                f" it must hold {', '.join(names)}"
-            )
-        return [_member(archive, name, f"{where}: {name}") for name in names]
+        with open(path, "rb") as file:
+            archive = _open_archive(file, where)
+            missing = [name for name in names if name not in archive]
+            if missing:
+                raise UserError(
+                    f"{where}: lacks {', '.join(missing)} and holds {archive.files[:8]};"
+                    f" it must hold {', '.join(names)}"
+                )
+            return [_member(archive, name, f"{where}: {name}") for name in names]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a valid path"
+        raise UserError(f"{where}: cannot be read ({reason}); check the path") from error
 
 
-def _check_archive(path: str, where: str) -> None:
+def _open_archive(file: BinaryIO, where: str) -> NpzFile:
     # Told by content before numpy looks: np.load would also take .npy files and try pickles.
-    with open(path, "rb") as file:
-        head = file.read(2)
-        if zipfile.is_zipfile(file):
-            return
-    state = {b"": "is empty", b"PK": "is truncated"}.get(head, "is not an npz archive")
-    raise UserError(f"{where}: {state}; save it with np.savez_compressed")
+    head = file.read(2)
+    if not zipfile.is_zipfile(file):
+        state = {b"": "is empty", b"PK": "is truncated"}.get(head, "is not an npz archive")
+        raise UserError(f"{where}: {state}; save it with np.savez_compressed")
+    file.seek(0)
+    # Whatever damage makes zipfile, zlib or numpy raise, here and below, means one thing.
+    try:
+        archive = np.load(file, allow_pickle=False)
+    except Exception as error:
+        raise UserError(f"{where}: is damaged; save it again with np.savez") from error
+    if not isinstance(archive, NpzFile):
+        raise UserError(f"{where}: is not an npz archive; save it with np.savez_compressed")
+    return archive
 
 
-def _member(archive: np.lib.npyio.NpzFile, name: str, what: str) -> np.ndarray:
-    # Whatever a damaged zip entry or npy header makes zipfile, zlib or numpy raise means one thing.
+def _member(archive: NpzFile, name: str, what: str) -> np.ndarray:
     try:
         array = archive[name]
     except Exception as error:

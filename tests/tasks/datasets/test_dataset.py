@@ -1,0 +1,179 @@
+import hashlib
+
+import numpy as np
+import pytest
+
+from minima.tasks.datasets.dataset import Split, assemble, sha256, split_validation
+
+
+def make_split(n=10, shape=(4, 6), dtype=np.uint8, start=0):
+    inputs = np.arange(start, start + n * int(np.prod(shape))).reshape(n, *shape).astype(dtype)
+    return Split(inputs, np.arange(n, dtype=np.int32) % 2)
+
+
+def make_dataset(kind="image", fraction=0.2, **split):
+    return assemble(
+        "toy",
+        make_split(**split),
+        make_split(**split, start=5),
+        num_classes=2,
+        kind=kind,
+        validation_fraction=fraction,
+        licence="none",
+        source="made here",
+    )
+
+
+def test_arrays_are_read_only_and_the_caller_keeps_his():
+    mine = np.zeros((3, 2), np.float32)
+    split = Split(mine, np.zeros(3, np.int32))
+    with pytest.raises(ValueError, match="read-only"):
+        split.inputs[0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        split.labels[0] = 1
+    mine[0] = 1
+    assert len(split) == 3
+
+
+def test_every_example_lands_in_exactly_one_split_with_its_label():
+    train = Split(np.arange(50, dtype=np.float32)[:, None], np.arange(50, dtype=np.int32))
+    rest, validation = split_validation(train, 0.3, seed=7)
+    assert (len(rest), len(validation)) == (35, 15)
+    assert sorted([*rest.labels, *validation.labels]) == list(range(50))
+    for split in (rest, validation):
+        np.testing.assert_array_equal(split.inputs[:, 0], split.labels)
+
+
+def test_the_split_depends_on_the_seed_alone():
+    train = make_split(100, (1,))
+    first, again = (split_validation(train, 0.2, seed=3)[1].inputs for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, split_validation(train, 0.2, seed=4)[1].inputs)
+
+
+def test_a_smaller_validation_split_lies_inside_a_larger_one():
+    train = make_split(100, (1,))
+    small, large = (set(split_validation(train, f, 0)[1].inputs.ravel()) for f in (0.1, 0.4))
+    assert small < large
+
+
+def test_fraction_zero_leaves_train_as_it_is():
+    train = make_split()
+    rest, validation = split_validation(train, 0, seed=0)
+    np.testing.assert_array_equal(rest.inputs, train.inputs)
+    assert len(validation) == 0
+    assert validation.inputs.shape == (0, 4, 6)
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1, 1.5, float("nan"), float("inf"), 0.01, 0.99])
+def test_refuses_fractions_that_do_not_fit(fraction, refusal):
+    line = refusal(split_validation, make_split(10), fraction, 0)
+    assert line.startswith(f"--validation_fraction {fraction}: ")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_mean_and_std_are_those_of_the_train_split_only(dtype):
+    dataset = make_dataset(dtype=dtype)
+    inputs = dataset.train.inputs.astype(np.float64)
+    assert dataset.mean == pytest.approx(inputs.mean(), rel=1e-14)
+    assert dataset.std == pytest.approx(inputs.std(), rel=1e-14)
+    assert isinstance(dataset.mean, float)
+    assert isinstance(dataset.std, float)
+
+
+def test_byte_moments_do_not_depend_on_how_the_counting_is_parted():
+    inputs = np.random.RandomState(0).randint(0, 256, (3, 2**21)).astype(np.uint8)
+    split = Split(inputs, np.arange(3, dtype=np.int32))
+    dataset = assemble(
+        "big",
+        split,
+        split,
+        num_classes=3,
+        kind="vector",
+        validation_fraction=0,
+        licence="",
+        source="",
+    )
+    assert dataset.mean == pytest.approx(inputs.mean(), rel=1e-12)
+    assert dataset.std == pytest.approx(inputs.std(), rel=1e-12)
+
+
+def test_refuses_inputs_that_cannot_be_standardised(refusal):
+    split = Split(np.full((4, 2), 3, np.uint8), np.arange(4, dtype=np.int32))
+    line = refusal(
+        assemble,
+        "flat",
+        split,
+        split,
+        num_classes=4,
+        kind="vector",
+        validation_fraction=0,
+        licence="",
+        source="",
+    )
+    assert "every training input is 3" in line
+
+
+def test_the_checksum_is_over_the_documented_bytes():
+    dataset = make_dataset()
+    digest = hashlib.sha256()
+    for split in (dataset.train, dataset.validation, dataset.test):
+        digest.update(split.inputs.tobytes())
+        digest.update(split.labels.astype("<i4").tobytes())
+    assert dataset.checksum == digest.hexdigest()
+    assert dataset.checksum != make_dataset(fraction=0.3).checksum
+
+
+def test_sha256_does_not_depend_on_byte_order_or_layout():
+    array = np.arange(6, dtype="<i4").reshape(2, 3)
+    assert sha256(array.astype(">i4")) == sha256(array) == sha256(np.asfortranarray(array))
+
+
+def test_resizing_averages_blocks():
+    dataset = make_dataset(shape=(4, 6), fraction=0)
+    small = dataset.resized(2)
+    image = dataset.train.inputs[0]  # 0 .. 23 row by row
+    np.testing.assert_array_equal(image[0], [0, 1, 2, 3, 4, 5])
+    # A block of 2 rows, 3 columns averages to the value midway between its corners.
+    np.testing.assert_array_equal(small.train.inputs[0], [[4, 7], [16, 19]])
+    assert small.train.inputs.dtype == np.float32
+    assert small.input_shape == (2, 2)
+    np.testing.assert_array_equal(small.train.labels, dataset.train.labels)
+
+
+def test_resizing_recomputes_what_follows_from_the_inputs():
+    dataset = make_dataset(shape=(4, 6))
+    small = dataset.resized(2)
+    inputs = small.train.inputs.astype(np.float64)
+    assert small.mean == pytest.approx(inputs.mean(), rel=1e-14)
+    assert small.std == pytest.approx(inputs.std(), rel=1e-14)
+    assert small.checksum != dataset.checksum
+    assert [len(s) for s in (small.train, small.validation, small.test)] == [8, 2, 10]
+
+
+def test_resizing_keeps_channels_apart():
+    inputs = np.zeros((2, 2, 2, 3), np.uint8)
+    inputs[..., 1] = 10
+    inputs[..., 2] = [[0, 1], [2, 4]]
+    split = Split(inputs, np.arange(2, dtype=np.int32))
+    dataset = assemble(
+        "rgb",
+        split,
+        split,
+        num_classes=2,
+        kind="image",
+        validation_fraction=0,
+        licence="",
+        source="",
+    )
+    np.testing.assert_array_equal(dataset.resized(1).test.inputs[1, 0, 0], [0, 10, 1.75])
+
+
+@pytest.mark.parametrize("size", [0, -2, 3, 4, 6, 12])
+def test_refuses_sizes_that_do_not_divide_both_sides(size, refusal):
+    line = refusal(make_dataset(shape=(4, 6)).resized, size)
+    assert line.endswith(f"average down to a size of 1, 2, not {size}")
+
+
+def test_refuses_to_resize_what_is_not_an_image(refusal):
+    assert "holds signals" in refusal(make_dataset(kind="signal", shape=(6,)).resized, 2)

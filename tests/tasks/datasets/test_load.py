@@ -1,0 +1,63 @@
+import subprocess
+import sys
+
+import pytest
+
+from minima.tasks.datasets import NAMES, load
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("fashion-mnist", "fashion_mnist"),
+        ("FashionMNIST", "fashion_mnist"),
+        ("fashion_mnst", "fashion_mnist"),
+        ("mnist1d_shufled", "mnist1d_shuffled"),
+        ("MNIST-1D", "mnist1d"),
+        ("data/mine.npz", "'npz:data/mine.npz'"),
+    ],
+)
+def test_guesses_what_was_meant(name, meant, refusal):
+    line = refusal(load, name)
+    assert line.startswith(f"--dataset {name!r}: is not known")
+    assert f"did you mean {meant}?" in line
+
+
+@pytest.mark.parametrize("name", ["", "imagenet", "two\nlines", "npz"])
+def test_lists_what_there_is(name, refusal):
+    line = refusal(load, name)
+    for known in NAMES:
+        assert known in line
+
+
+@pytest.mark.parametrize("name", ["mnist1d", "mnist1d_shuffled", "npz:a.npz"])
+def test_data_dir_is_for_fashion_mnist_alone(name, refusal):
+    assert refusal(load, name, data_dir="d").startswith("--data_dir 'd': does not apply")
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "npz:a.npz"])
+@pytest.mark.parametrize("count", [10, -1])
+def test_test_examples_is_for_mnist1d_alone(name, count, refusal):
+    line = refusal(load, name, test_examples=count)
+    assert line.startswith(f"--test_examples {count}: does not apply")
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "mnist1d"])
+@pytest.mark.parametrize("fraction", [1.0, -0.5, float("nan"), 1e-9])
+def test_refuses_fractions_that_do_not_fit(name, fraction, refusal):
+    line = refusal(load, name, validation_fraction=fraction)
+    assert line.startswith(f"--validation_fraction {fraction}: ")
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "mnist1d"])
+def test_loading_twice_gives_the_same(name):
+    assert load(name).checksum == load(name).checksum
+
+
+def test_importing_needs_numpy_alone():
+    code = (
+        "import sys, minima.tasks.datasets as d; d.load('mnist1d');"
+        "sys.exit(', '.join({'jax', 'scipy', 'flax', 'matplotlib'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

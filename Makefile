@@ -89,6 +89,6 @@ define PIP_SETUP
 	echo "error: $(PYTHON) cannot make environments (on Debian: apt-get install python3-venv)" >&2; \
 	exit 1; }; \
 	export PIP_DISABLE_PIP_VERSION_CHECK=1; \
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.txt; \
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -qq --require-hashes -r requirements.txt; \
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 endef

@@ -101,7 +101,7 @@ def test_counts_beyond_32_bits_are_kept(tmp_path, make_cell):
     axes = {"batch_size": (32,), "learning_rate": (0.1,), "seed": (0,)}
     write_results(tmp_path, axes, [make_cell() | {"examples": 2**40}])
     with xarray.open_dataset(tmp_path / "results.nc") as data:
-        assert float(data.examples) == 2**40
+        assert data.examples.item() == 2**40
     assert read_csv(tmp_path / "results.csv")[0]["examples"] == str(2**40)
 
 

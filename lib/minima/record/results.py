@@ -35,7 +35,7 @@ class Run:
 
     @cached_property
     def results(self) -> "xarray.Dataset":
-        """The cells as an xarray Dataset (see `to_dataset`), from cells.jsonl: never out of date."""
+        """The cells as an xarray Dataset (see `to_dataset`), from cells.jsonl, so current."""
         return to_dataset(self.axes, self.cells, self.info)
 
 

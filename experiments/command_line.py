@@ -165,7 +165,11 @@ def _line(leaf: Leaf, config: object) -> str:
     text = leaf.write(value)
     if not text.isprintable() or text != text.rstrip():
         raise UserError(f"--{leaf.name}={text!r}: no line break or closing space fits a flagfile")
-    if leaf.read(text) != value:
+    try:
+        comes_back = leaf.read(text) == value
+    except ValueError:
+        comes_back = False
+    if not comes_back:
         raise UserError(f"--{leaf.name}={text}: a flagfile would read it back as another value")
     return text
 

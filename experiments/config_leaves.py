@@ -60,7 +60,7 @@ class Leaf:
 
     def described(self) -> str:
         """The help text with the choices."""
-        return f"{self.help} ({self._listed_choices()})" if self.choices else self.help
+        return f"{self.help} ({self._listed_choices()})".strip() if self.choices else self.help
 
     def get(self, config: Any) -> Any:
         """This leaf of a config."""
@@ -208,7 +208,7 @@ def _read_bool(text: str) -> bool:
 
 _PLAIN: dict[type, tuple[Callable[[str], Any], Callable[[Any], str]]] = {
     int: (_read_int, str),
-    float: (_read_float, repr),
+    float: (_read_float, str),
     str: (str, str),
     bool: (_read_bool, lambda value: str(value).lower()),
 }

@@ -147,7 +147,14 @@ def test_flagfile_round_trips_random_configs(parse, example, tmp_path):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"note": "a\nb"}, {"note": "a "}, {"note": "a\u2028b"}, {"target": "None"}, {"note": "\x00"}],
+    [
+        {"note": "a\nb"},
+        {"note": "a "},
+        {"note": "a\u2028b"},
+        {"target": "None"},
+        {"note": "\x00"},
+        {"width": 5},
+    ],
 )
 def test_flagfile_refuses_what_would_not_come_back(example, changes):
     with pytest.raises(UserError, match="flagfile"):

@@ -1,6 +1,7 @@
 import random
 import re
 
+import numpy as np
 import pytest
 
 from minima.sweep import grid
@@ -131,6 +132,13 @@ def test_format_round_trips_random_ranges():
         floats = grid.parse_floats(f"{low!r}:{low * rng.uniform(2, 1e4)!r}:{kind}{count + 2}")
         assert len(floats) == count + 2
         assert grid.parse_floats(grid.format_floats(floats)) == floats
+
+
+def test_format_takes_numpy_scalars():
+    third = np.float64(1) / 3
+    assert grid.parse_floats(grid.format_floats((third,))) == (third,)
+    assert grid.format_ints(np.array([16, 64])) == "16,64"
+    assert grid.format_seeds(np.arange(3)) == "3"
 
 
 def test_grid_cells_follow_product_order():

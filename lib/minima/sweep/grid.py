@@ -242,7 +242,7 @@ def _comma_list(values: Sequence[float]) -> str:
 def _short(value: float) -> str:
     """The number with as few characters as keep it exact."""
     short = f"{value:g}"
-    return short if isinstance(value, float) and float(short) == value else repr(value)
+    return short if isinstance(value, float) and float(short) == value else str(value)
 
 
 def _quoted(text: str) -> str:

@@ -16,6 +16,10 @@ import pytest
 from minima.record.checkpoints import Checkpoints
 from minima.runtime.errors import UserError
 
+# Orbax closes its event loop while TensorStore still reads the other arrays of a damaged step; what
+# those answer later is reported as an exception that nobody could catch.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 class State(NamedTuple):
     params: dict

@@ -14,8 +14,10 @@ class DiskFull(OSError):  # noqa: N818 - named after the state, as FileExistsErr
     """There is no room left for a record; what was on disk before is intact."""
 
 
-def write_atomically(path: Path | str, content: bytes | str) -> None:
-    """Replaces `path` by `content` (text as UTF-8), durably, in one step.
+def write_atomically(path: Path | str, content: bytes | str, durable: bool = True) -> None:
+    """Replaces `path` by `content` (text as UTF-8) in one step.
+
+    Durable means that it outlives a power cut too; what can be derived again may do without.
 
     Raises:
       DiskFull: no room; `path` still holds what it held.
@@ -29,14 +31,16 @@ def write_atomically(path: Path | str, content: bytes | str) -> None:
     try:
         with open(aside, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(aside, path)
     except OSError as error:
         with contextlib.suppress(OSError):
             aside.unlink()
         raise explained(error, path) from error
-    _sync_directory(path.parent)
+    if durable:
+        _sync_directory(path.parent)
 
 
 def append_durably(path: Path, data: bytes) -> None:

@@ -33,6 +33,13 @@ def test_arrays_become_lists():
     assert cells.decode(line) == {"cell": {"seed": 3}, "a": [0, 1, 2], "b": 0.5}
 
 
+def test_none_is_a_hyperparameter_and_infinity_is_not():
+    line = cells.encode({"cell": {"clip": None}, "test_loss": None})
+    assert cells.decode(line)["cell"] == {"clip": None}
+    with pytest.raises(ValueError, match="clip is inf"):
+        cells.encode({"cell": {"clip": math.inf}})
+
+
 def test_no_file_means_no_cells(tmp_path):
     assert cells.read(tmp_path / "cells.jsonl") == []
 

@@ -69,6 +69,15 @@ def test_further_axes_follow_the_first_three(tmp_path, make_cell):
         assert int((data.status == -1).sum()) == data.status.size - 1
 
 
+def test_none_is_a_value_of_an_axis(tmp_path, make_cell):
+    axes = {"batch_size": (32,), "learning_rate": (0.1,), "seed": (0,), "clip": (None, 1.0)}
+    with RunDirectory.open(tmp_path, "plane", "a1", {}, "", axes=axes) as run:
+        run.append_cell(make_cell(clip=None) | {"test_loss": None})
+        loaded = load(run.directory)
+    assert loaded.axes == axes
+    assert loaded.results.status.values.ravel().tolist() == [0, -1]
+
+
 def test_a_foreign_cell_is_refused(tmp_path, make_cell):
     with pytest.raises(ValueError, match="not a point of the grid"):
         write_results(tmp_path, AXES, [make_cell(seed=7)])

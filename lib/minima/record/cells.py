@@ -33,7 +33,14 @@ def key(cell: Cell) -> tuple[tuple[str, Any], ...]:
 
 
 def encode(cell: Cell) -> bytes:
-    """One line of cells.jsonl, newline included; NumPy and JAX numbers and arrays are welcome."""
+    """One line of cells.jsonl, newline included; NumPy and JAX numbers and arrays are welcome.
+
+    Raises:
+      ValueError: a hyperparameter is not finite: as null, its cell would not be found again.
+    """
+    for name, value in cell["cell"].items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"the hyperparameter {name} is {value}")
     return json.dumps(plain(cell), allow_nan=False).encode() + b"\n"
 
 
@@ -46,7 +53,8 @@ def decode(line: bytes) -> Cell:
     cell = json.loads(line)
     if not isinstance(cell, dict) or not isinstance(cell.get("cell"), dict):
         raise ValueError('no "cell" entry')
-    return _nan_for_null(cell) if b"null" in line else cell
+    # Among hyperparameters null is a value of its own: None, as in "no clipping".
+    return _nan_for_null(cell) | {"cell": cell["cell"]} if b"null" in line else cell
 
 
 def append(path: Path, cell: Cell) -> None:

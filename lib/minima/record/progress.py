@@ -60,22 +60,20 @@ class Progress:
         """
         self._measure(done_examples)
         left = total_examples - done_examples
-        text = _describe(counts, cells_total, self._speed(), left)
+        share = done_examples / total_examples if total_examples else 1.0
+        self._line = f"{share:4.0%}  {_describe(counts, cells_total, self._speed(), left)}"
         now = self._clock()
         if self._bar is not None:
             self._bar.update(
                 self._bar.task_ids[0],
                 completed=done_examples,
                 total=total_examples,
-                description=text,
+                description=self._line,
             )
             if now - self._printed >= 0.1:
                 self._bar.refresh()
                 self._printed = now
-            return
-        share = done_examples / total_examples if total_examples else 1.0
-        self._line = f"{share:4.0%}  {text}"
-        if now - self._printed >= self._every:
+        elif now - self._printed >= self._every:
             self._print(self._line)
             self._printed, self._line = now, ""
 
@@ -133,12 +131,14 @@ def _duration(seconds: float) -> str:
 
 def _live_bar(file: IO[str]) -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
     from rich.table import Column
 
+    console = Console(file=file)
     text = TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis"))
-    columns = (BarColumn(bar_width=24), TaskProgressColumn(), text)
+    room = console.width - 76  # the text's share: on a narrow terminal the words count for more
+    columns = (BarColumn(bar_width=min(room, 24)), text) if room >= 4 else (text,)
     # No thread of its own: `update` refreshes, so the bar takes nothing from training.
-    bar = Progress(*columns, console=Console(file=file), auto_refresh=False)
+    bar = Progress(*columns, console=console, auto_refresh=False)
     bar.add_task("starting", total=None)
     return bar

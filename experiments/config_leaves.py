@@ -1,7 +1,7 @@
 """The leaves of a frozen dataclass: what each is called, and how its text is read and written.
 
-A dataclass may nest others; a leaf is a field that is not itself a dataclass, and its name alone
-identifies it. Texts are those of a command line; what cannot be read raises ValueError.
+A dataclass may nest others; a leaf is a field that is not itself a dataclass, or one with a parser,
+and its name alone identifies it. Texts are those of a command line; what cannot be read raises ValueError.
 """
 
 import dataclasses
@@ -102,7 +102,7 @@ def _walk(config_class: type, path: tuple[str, ...], given: Any, group: str) -> 
     for field, kind in _fields(config_class):
         default = _default(field) if given is None else getattr(given, field.name)
         here = (*path, field.name)
-        if _is_nested(kind):
+        if _is_nested(field, kind):
             nested = None if default is REQUIRED else default
             yield from _walk(kind, here, nested, f"{field.name}: {_first_line(kind)}")
         else:
@@ -137,7 +137,7 @@ def _construct(config_class: type, by_path: Mapping[tuple[str, ...], Any], path:
     for field, kind in _fields(config_class):
         here = (*path, field.name)
         arguments[field.name] = (
-            _construct(kind, by_path, here) if _is_nested(kind) else by_path[here]
+            _construct(kind, by_path, here) if _is_nested(field, kind) else by_path[here]
         )
     return config_class(**arguments)
 
@@ -150,8 +150,11 @@ def _fields(config_class: type) -> Iterator[tuple[dataclasses.Field, Any]]:
             yield field, hints[field.name]
 
 
-def _is_nested(kind: Any) -> bool:
-    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
+def _is_nested(field: dataclasses.Field, kind: Any) -> bool:
+    """Whether the field's own fields are the leaves; one that can be parsed whole is a leaf."""
+    return (
+        isinstance(kind, type) and dataclasses.is_dataclass(kind) and "parse" not in field.metadata
+    )
 
 
 def _default(field: dataclasses.Field) -> Any:

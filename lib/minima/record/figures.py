@@ -59,6 +59,7 @@ def plane_figure(
 
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.12)
+    Path(path_png).parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path_png, png.getvalue())
 
 

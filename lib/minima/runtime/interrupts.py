@@ -1,0 +1,47 @@
+"""SIGTERM and Ctrl-C as a request: finish the segment, save, leave. A second one ends at once."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+STOPPED_AND_SAVED = 75  # EX_TEMPFAIL of sysexits.h: launchers start the same command again
+
+
+class StopRequest:
+    """True in a boolean sense once the process was asked to stop."""
+
+    def __init__(self) -> None:
+        """Starts unasked."""
+        self._asked = False
+
+    def __bool__(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._asked
+
+    def ask(self) -> None:
+        """Asks for a stop, as the first signal does."""
+        self._asked = True
+
+
+@contextlib.contextmanager
+def stop_request() -> Iterator[StopRequest]:
+    """Turns the first SIGTERM or SIGINT inside the block into a request; the second one kills.
+
+    Outside the main thread, where Python allows no handlers, the request only listens to `ask`.
+    """
+    request = StopRequest()
+    previous: dict[int, object] = {}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        request.ask()
+        signal.signal(number, signal.SIG_DFL)
+
+    with contextlib.suppress(ValueError):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            previous[number] = signal.signal(number, handle)
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]

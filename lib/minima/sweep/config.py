@@ -1,0 +1,203 @@
+"""The configuration of a sweep: frozen dataclasses, one leaf per flag, nothing read from outside.
+
+Metadata on a field says how a command line shows and checks it; the library only uses the values.
+Importing this module is cheap: no JAX.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from minima.runtime.errors import UserError
+from minima.sweep.budgets import Budget, parse_budget
+from minima.sweep.grid import (
+    Grid,
+    format_floats,
+    format_ints,
+    format_seeds,
+    parse_floats,
+    parse_ints,
+    parse_seeds,
+)
+
+
+def _range(low: float, high: float, *, open_low: bool = False) -> Callable[[float], None]:
+    """A check that low <= value < high (or low < value)."""
+
+    def check(value: float) -> None:
+        if not (low < value if open_low else low <= value) or not value < high:
+            bound = f"{'above' if open_low else 'at least'} {low:g}"
+            raise ValueError(f"must be {bound}" + ("" if high == _INF else f" and below {high:g}"))
+
+    return check
+
+
+_INF = float("inf")
+_PROBABILITY = _range(0, 1)
+_NOT_NEGATIVE = _range(0, _INF)
+
+
+def _clip(value: float) -> None:
+    if not value > 0:
+        raise ValueError("must be above 0; use inf for no clipping")
+
+
+def _leaf(default: Any, help: str, **metadata: Any) -> Any:
+    return field(default=default, metadata={"help": help, **metadata})
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """What is trained."""
+
+    dataset: str = _leaf(
+        "fashion_mnist",
+        "fashion_mnist, mnist1d, mnist1d_shuffled, or npz:PATH with x_train, "
+        "y_train, x_test, y_test",
+    )
+    data_dir: str = _leaf("", "folder with the full dataset's own files; empty: what ships with us")
+    validation_fraction: float = _leaf(
+        0.2, "share of the training set held out for validation", check=_PROBABILITY
+    )
+    test_examples: int = _leaf(
+        0,
+        "size of a larger, freshly generated test set (mnist1d); 0: the published one",
+        check=_NOT_NEGATIVE,
+    )
+    model: Literal["mlp", "cnn", "cnn_small"] = _leaf("cnn_small", "the network")
+    augmentation: Literal["none", "shift", "shift_flip"] = _leaf(
+        "none", "random shifts by up to 1/14 of the extent, and mirror images"
+    )
+
+
+@dataclass(frozen=True)
+class GridConfig:
+    """The plane."""
+
+    batch_sizes: tuple[int, ...] = _leaf(
+        (16, 32, 64, 128, 256, 512, 1024),
+        "such as 16,64,256 or 16:4096:x4",
+        parse=parse_ints,
+        format=format_ints,
+    )
+    learning_rates: tuple[float, ...] = _leaf(
+        (0.001, 0.00316228, 0.01, 0.0316228, 0.1, 0.316228, 1.0),
+        "such as 0.1,0.3 or 1e-3:1e0:log7",
+        parse=lambda text: parse_floats(text, positive=True),
+        format=format_floats,
+    )
+    seeds: tuple[int, ...] = _leaf(
+        (0, 1, 2),
+        "how many (5 means 0 to 4), or which (0,3,7)",
+        parse=parse_seeds,
+        format=format_seeds,
+    )
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a cell trains, and when it stops."""
+
+    optimizer: Literal["sgd", "momentum", "adam"] = _leaf("momentum", "the update rule")
+    budget: Budget = _leaf(
+        Budget(epochs=20),
+        "20epochs, 5000steps or 1e6examples; more conditions after commas, whichever is first: "
+        "validation_accuracy>=0.85, early_stopping=5",
+        parse=parse_budget,
+        format=str,
+    )
+    evaluations: int = _leaf(
+        10,
+        "points on a cell's curve; targets and early stopping look there",
+        check=_range(1, 10_001),
+    )
+    momentum: float = _leaf(0.9, "heavy-ball coefficient; Adam's beta1", check=_PROBABILITY)
+    beta2: float = _leaf(0.999, "Adam's beta2", check=_PROBABILITY)
+    weight_decay: float = _leaf(0.0, "L2 coefficient, added after clipping", check=_NOT_NEGATIVE)
+    clip_norm: float = _leaf(_INF, "largest global gradient norm; inf: no clipping", check=_clip)
+    warmup_examples: int = _leaf(
+        0, "examples over which the rate climbs linearly", check=_NOT_NEGATIVE
+    )
+    dropout: float = _leaf(0.0, "probability of dropping a unit", check=_PROBABILITY)
+    label_smoothing: float = _leaf(0.0, "share of the uniform target", check=_PROBABILITY)
+    label_noise: float = _leaf(
+        0.0, "probability that a training label is redrawn at random", check=_PROBABILITY
+    )
+    divergence_loss: float = _leaf(
+        1000.0,
+        "a training loss above this (mean since the last evaluation, in nats) counts as diverged",
+        check=_range(0, _INF, open_low=True),
+    )
+    dtype: Literal["float32", "float64"] = _leaf("float32", "of parameters and arithmetic")
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """How the program is laid out; 0 leaves the choice to the plan."""
+
+    microbatch: int = _leaf(0, "examples per micro-step", check=_NOT_NEGATIVE)
+    lanes: int = _leaf(0, "cells in flight per device", check=_NOT_NEGATIVE)
+    block: int = _leaf(0, "lanes under one vmap; 1 is best on CPUs", check=_NOT_NEGATIVE)
+    devices: int = _leaf(0, "devices to use; on a CPU, cores", check=_NOT_NEGATIVE)
+
+
+@dataclass(frozen=True)
+class RecordConfig:
+    """Where results go; changes no number."""
+
+    workdir: str = _leaf("runs", "folder of all runs")
+    plan_only: bool = _leaf(False, "print cells, program, memory and time, and stop")
+    checkpoint_seconds: float = _leaf(
+        60.0, "time between checkpoints of cells in training", check=_NOT_NEGATIVE
+    )
+    tensorboard: bool = _leaf(True, "write TensorBoard curves")
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    """Everything a sweep depends on."""
+
+    task: TaskConfig = TaskConfig()
+    grid: GridConfig = GridConfig()
+    training: TrainingConfig = TrainingConfig()
+    engine: EngineConfig = EngineConfig()
+    record: RecordConfig = RecordConfig()
+
+    def __post_init__(self) -> None:
+        """Refuses combinations that can't be trained.
+
+        Raises:
+          UserError: names the two flags.
+        """
+        training, fraction = self.training, self.task.validation_fraction
+        budget = training.budget
+        validated = budget.target and budget.target.metric.startswith("validation")
+        if fraction == 0 and (validated or budget.early_stopping):
+            raise UserError(
+                f"--budget={budget}: looks at validation metrics, but --validation_fraction=0 "
+                "leaves none; give it a fraction such as 0.2"
+            )
+        if training.optimizer == "sgd" and training.momentum not in (0, 0.9):
+            raise UserError(
+                f"--momentum={training.momentum:g}: --optimizer=sgd has none; "
+                "use --optimizer=momentum"
+            )
+
+    def make_grid(self) -> Grid:
+        """The cells: batch size × learning rate × seed."""
+        grid = self.grid
+        return Grid(
+            (
+                ("batch_size", grid.batch_sizes),
+                ("learning_rate", grid.learning_rates),
+                ("seed", grid.seeds),
+            )
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """What the numbers depend on, as JSON values; the run id follows from it."""
+        config = dataclasses.asdict(self)
+        config["training"]["budget"] = str(self.training.budget)
+        del config["record"]
+        return config

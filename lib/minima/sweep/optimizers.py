@@ -1,0 +1,94 @@
+"""Optimisers from optax, built from traced hyperparameters, so that one compile serves a plane.
+
+An optax transformation is a pair of pure functions; building it inside the traced program lets the
+learning rate, momentum and decay be arrays. The order is fixed: divide by the weight (done by the
+lane), clip, decay, update.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+OPTIMIZERS = ("sgd", "momentum", "adam")
+
+
+class Hyper(NamedTuple):
+    """A cell's traced hyperparameters; scalars in the model's dtype unless said.
+
+    Attributes:
+      learning_rate: peak learning rate.
+      momentum: heavy-ball coefficient, or Adam's β1.
+      beta2: Adam's β2.
+      weight_decay: coefficient of params added to the gradient (L2), after clipping.
+      clip_norm: gradients are scaled down to this global norm; inf for never.
+      warmup_examples: the rate climbs linearly over this many examples; 0 for no warm-up.
+      dropout, label_smoothing, label_noise: probabilities in [0, 1).
+      batch_size: int32 scalar.
+    """
+
+    learning_rate: jax.Array
+    momentum: jax.Array
+    beta2: jax.Array
+    weight_decay: jax.Array
+    clip_norm: jax.Array
+    warmup_examples: jax.Array
+    dropout: jax.Array
+    label_smoothing: jax.Array
+    label_noise: jax.Array
+    batch_size: jax.Array
+
+
+class Features(NamedTuple):
+    """What a program compiles in, because at least one of its cells uses it."""
+
+    clipping: bool = False
+    weight_decay: bool = False
+    warmup: bool = False
+    dropout: bool = False
+    label_smoothing: bool = False
+    label_noise: bool = False
+
+
+def warmup_schedule(hyper: Hyper) -> Callable[[jax.Array], jax.Array]:
+    """Learning rate of update `count` (from 0): lr · min(1, (count + 1) · batch / warm-up).
+
+    Counted in examples, so cells of all batch sizes warm up over the same data, and without a
+    horizon: what comes later does not depend on the budget (Goyal et al. 2017 for the ramp).
+    """
+
+    def schedule(count: jax.Array) -> jax.Array:
+        dtype = hyper.learning_rate.dtype
+        seen = (count + 1).astype(dtype) * hyper.batch_size.astype(dtype)
+        ramp = seen / jnp.maximum(hyper.warmup_examples, 1)
+        return hyper.learning_rate * jnp.minimum(ramp, 1)
+
+    return schedule
+
+
+def make_optimizer(name: str, hyper: Hyper, features: Features) -> optax.GradientTransformation:
+    """The optax chain clip → decay → `name`, for traced or concrete hyperparameters.
+
+    Args:
+      name: one of OPTIMIZERS. "sgd" is plain; "momentum" is heavy ball (Polyak 1964); "adam" is
+        Kingma & Ba 2015 with ε = 1e-8.
+      hyper: scalars.
+      features: parts that are left out are not compiled.
+    """
+    rate = warmup_schedule(hyper) if features.warmup else hyper.learning_rate
+    parts = []
+    if features.clipping:
+        parts.append(optax.clip_by_global_norm(hyper.clip_norm))
+    if features.weight_decay:
+        parts.append(optax.add_decayed_weights(hyper.weight_decay))
+    if name == "sgd":
+        parts.append(optax.sgd(rate))
+    elif name == "momentum":
+        parts.append(optax.sgd(rate, momentum=hyper.momentum))
+    elif name == "adam":
+        parts.append(optax.adam(rate, b1=hyper.momentum, b2=hyper.beta2))
+    else:
+        raise ValueError(f"{name!r} is none of {OPTIMIZERS}")
+    return optax.chain(*parts)

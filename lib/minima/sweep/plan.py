@@ -1,0 +1,266 @@
+"""The plan: cells, programs, widths, memory and time, decided before anything compiles."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from minima.runtime.errors import UserError
+from minima.sweep import probe
+from minima.sweep.budgets import Budget
+from minima.sweep.config import SweepConfig
+from minima.sweep.grid import Grid
+from minima.sweep.lane import Order, Recipe
+from minima.sweep.optimizers import Features, Hyper
+from minima.sweep.program import Layout, empty_lanes
+from minima.tasks import datasets
+from minima.tasks.datasets.dataset import Dataset
+from minima.tasks.task import Task, make_task
+
+Cell = dict[str, Any]
+
+# A micro-step costs about as much as this many more examples: dispatch, stream and accumulation.
+_OVERHEAD_EXAMPLES = 8
+_LARGEST_MICROBATCH = 256
+_LANES_PER_CORE = 4
+_LANES_PER_ACCELERATOR = 64
+_FEW_UPDATES = 100
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep will do.
+
+    Attributes:
+      config: what was asked for.
+      dataset: the data, as the model reads them.
+      grid, cells: every point, in grid order.
+      recipe: what is compiled in.
+      layout: lanes over devices and blocks.
+      examples_per_second: of the whole machine, from the probe's table, or None.
+    """
+
+    config: SweepConfig
+    dataset: Dataset
+    grid: Grid
+    cells: tuple[Cell, ...]
+    recipe: Recipe
+    layout: Layout
+    examples_per_second: float | None
+
+    @property
+    def budget(self) -> Budget:
+        """When cells stop."""
+        return self.config.training.budget
+
+    def max_steps(self, cell: Cell) -> int:
+        """Updates after which this cell has used up its budget."""
+        return self.budget.max_steps(cell["batch_size"], len(self.dataset.train))
+
+    def eval_every(self, cell: Cell) -> int:
+        """Updates between two evaluations of this cell."""
+        return math.ceil(self.max_steps(cell) / self.config.training.evaluations)
+
+    def examples(self, cell: Cell) -> int:
+        """Examples this cell sees at most."""
+        return self.max_steps(cell) * cell["batch_size"]
+
+    def order(self, cell: Cell, fresh: bool = True) -> Order:
+        """The cell as scalars for a lane."""
+        training, number = self.config.training, np.dtype(self.recipe.task.model.dtype).type
+        values = {name: getattr(training, name) for name in Hyper._fields if name not in cell}
+        hyper = Hyper(**(values | {k: v for k, v in cell.items() if k in Hyper._fields}))
+        hyper = Hyper(*(number(x) for x in hyper[:-1]), np.int32(hyper.batch_size))
+        budget = self.budget
+        return Order(
+            fresh=np.bool_(fresh),
+            seed=np.int32(cell["seed"]),
+            hyper=hyper,
+            max_steps=np.int32(self.max_steps(cell)),
+            eval_every=np.int32(self.eval_every(cell)),
+            patience=np.int32(budget.early_stopping or 0),
+            target=number(budget.target.value if budget.target else 0),
+            divergence_loss=number(training.divergence_loss),
+        )
+
+    def memory_bytes(self) -> int:
+        """Device memory for the state of all lanes and the data on every device."""
+        state = sum(leaf.nbytes for leaf in jax.tree.leaves(empty_lanes(self.recipe, self.layout)))
+        parts = (self.dataset.train, self.dataset.validation, self.dataset.test)
+        data = sum(part.inputs.nbytes + part.labels.nbytes for part in parts)
+        return state + data * self.layout.devices
+
+    def resolved(self) -> dict[str, int]:
+        """The choices that bits depend on; pinned in run.json and kept on resume."""
+        return {
+            "microbatch": self.recipe.microbatch,
+            "lanes": self.layout.lanes,
+            "block": self.layout.block,
+            "devices": self.layout.devices,
+        }
+
+    def describe(self) -> str:
+        """The plan in a few lines of plain text."""
+        layout, model, data = self.layout, self.recipe.task.model, self.dataset
+        sizes = self.config.grid.batch_sizes
+        steps = [self.max_steps({"batch_size": b}) for b in sizes]
+        total = sum(map(self.examples, self.cells))
+        axes = " × ".join(f"{len(v)} {_plural(n, len(v))}" for n, v in self.grid.axes)
+        kind = jax.devices()[0].device_kind
+        stand_in = " (stand-in)" if data.stand_in else ""
+        splits = f"{len(data.train):,}/{len(data.validation):,}/{len(data.test):,}"
+        lines = [
+            f"cells      {len(self.cells):,} = {axes}",
+            f"data       {data.name}{stand_in}: {splits} train/validation/test, "
+            f"{'×'.join(map(str, data.input_shape))} {data.kind}s, {data.num_classes} classes",
+            f"model      {model.name}, {model.count_parameters():,} parameters, {model.dtype}",
+            f"training   {self.recipe.optimizer}, {self.budget}: "
+            f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
+            f"program    1, {layout.lanes} lanes on {layout.devices} × {kind}, blocks of "
+            f"{layout.block}, microbatches of {self.recipe.microbatch}",
+            f"memory     {self.memory_bytes() / 2**20:,.0f} MiB of state and data on the devices",
+            f"time       {self._time(total)}",
+        ]
+        return "\n".join(lines + self._warnings(sizes[-1], steps[-1]))
+
+    def _time(self, total: int) -> str:
+        if self.examples_per_second is None:
+            return "unknown; `python -m minima probe` measures this machine once"
+        minutes = total / self.examples_per_second / 60
+        return f"about {minutes:.1f} minutes at {self.examples_per_second:,.0f} examples/s (probed)"
+
+    def _warnings(self, batch_size: int, steps: int) -> list[str]:
+        if steps >= _FEW_UPDATES:
+            return []
+        return [
+            f"warning    batch size {batch_size} gets {steps} updates, too few to tell its own "
+            f"effect from undertraining; give it {_FEW_UPDATES} or more (--budget=…)"
+        ]
+
+
+def load_task(config: SweepConfig) -> tuple[Task, Dataset]:
+    """The task, and the data as its model reads them.
+
+    Raises:
+      UserError: the data can't be read, or don't fit the model.
+    """
+    task = config.task
+    dataset = datasets.load(
+        task.dataset,
+        data_dir=task.data_dir,
+        validation_fraction=task.validation_fraction,
+        test_examples=task.test_examples,
+    )
+    return make_task(dataset, task.model, task.augmentation, config.training.dtype)
+
+
+def make_plan(
+    config: SweepConfig, task: Task, dataset: Dataset, pinned: Mapping[str, int] | None = None
+) -> Plan:
+    """Decides everything that a program's shape depends on.
+
+    Args:
+      config: what is asked for.
+      task, dataset: from `load_task`.
+      pinned: `Plan.resolved()` of the run that is resumed; wins over flags and heuristics.
+
+    Raises:
+      UserError: the data and the flags don't go together.
+    """
+    training, grid = config.training, config.make_grid()
+    pinned = pinned or {}
+    microbatch = pinned.get("microbatch") or _microbatch(config, len(dataset.train))
+    target = training.budget.target
+    recipe = Recipe(
+        task=task,
+        optimizer=training.optimizer,
+        features=_features(config),
+        microbatch=microbatch,
+        evaluations=training.evaluations,
+        target=(target.metric, target.at_least) if target else None,
+        early_stopping=training.budget.early_stopping is not None,
+    )
+    table = probe.lookup(task, training.optimizer, microbatch)
+    layout = _layout(config, pinned, len(grid), table)
+    _check_steps(config, len(dataset.train))
+    rate = table.examples_per_second(layout.block) if table else None
+    return Plan(config, dataset, grid, tuple(grid.cells()), recipe, layout, rate)
+
+
+def choose_microbatch(batch_sizes: tuple[int, ...], largest: int) -> int:
+    """The microbatch that walks a mixed plane fastest: most examples per micro-step, least padding.
+
+    Minimises the mean over batch sizes B of ceil(B / m) · (overhead + m) / B over m up to
+    `largest`; among equals the larger m.
+    """
+
+    def cost(m: int) -> float:
+        return sum(math.ceil(b / m) * (_OVERHEAD_EXAMPLES + m) / b for b in batch_sizes)
+
+    candidates = range(1, min(largest, max(batch_sizes), _LARGEST_MICROBATCH) + 1)
+    return min(reversed(candidates), key=cost)
+
+
+def _microbatch(config: SweepConfig, num_examples: int) -> int:
+    asked = config.engine.microbatch
+    if asked > num_examples:
+        raise UserError(
+            f"--microbatch={asked}: larger than the {num_examples} training examples of "
+            f"--dataset={config.task.dataset}; use at most {num_examples}"
+        )
+    return asked or choose_microbatch(config.grid.batch_sizes, num_examples)
+
+
+def _layout(
+    config: SweepConfig, pinned: Mapping[str, int], cells: int, table: "probe.Table | None"
+) -> Layout:
+    engine, available = config.engine, jax.device_count()
+    if pinned:
+        count = max(
+            d for d in range(1, available + 1) if pinned["lanes"] % (d * pinned["block"]) == 0
+        )
+        return Layout(min(count, pinned["devices"]), pinned["lanes"], pinned["block"])
+    count = engine.devices or available
+    if count > available:
+        raise UserError(f"--devices={count}: this machine has {available}; use at most {available}")
+    on_cpu = jax.default_backend() == "cpu"
+    block = engine.block or (table.best_block() if table else 0)
+    block = block or (1 if on_cpu else engine.lanes or _LANES_PER_ACCELERATOR)
+    lanes = engine.lanes or (max(_LANES_PER_CORE, block) if on_cpu else block)
+    if lanes % block:
+        raise UserError(f"--lanes={lanes}: not a multiple of --block={block}; use {block * 2}")
+    if not engine.lanes:  # no more lanes than cells, in whole blocks
+        lanes = min(lanes, math.ceil(cells / count / block) * block)
+    return Layout(count, lanes * count, block)
+
+
+def _features(config: SweepConfig) -> Features:
+    training = config.training
+    return Features(
+        clipping=math.isfinite(training.clip_norm),
+        weight_decay=training.weight_decay > 0,
+        warmup=training.warmup_examples > 0,
+        dropout=training.dropout > 0,
+        label_smoothing=training.label_smoothing > 0,
+        label_noise=training.label_noise > 0,
+    )
+
+
+def _check_steps(config: SweepConfig, num_examples: int) -> None:
+    """Counters on the device are 32-bit; and a batch can't hold an example twice unasked."""
+    for batch_size in config.grid.batch_sizes:
+        if batch_size > num_examples:
+            raise UserError(
+                f"--batch_sizes={batch_size}: more than the {num_examples} training examples of "
+                f"--dataset={config.task.dataset}; use at most {num_examples}"
+            )
+    if config.training.budget.max_steps(config.grid.batch_sizes[0], num_examples) >= 2**31:
+        raise UserError(f"--budget={config.training.budget}: 2^31 updates or more; use fewer")
+
+
+def _plural(name: str, count: int) -> str:
+    words = name.replace("_", " ")
+    return words if count == 1 else words + "s"

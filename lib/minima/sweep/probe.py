@@ -1,0 +1,132 @@
+"""Measures what this machine trains per second, once, so that plans can choose widths and times.
+
+Nothing is timed silently inside a run: `python -m minima probe` writes a table to the cache
+directory, and the plan reads it.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from minima.record.files import write_atomically
+from minima.runtime import devices
+from minima.runtime.compilation import cache_directory
+from minima.sweep.lane import Recipe
+from minima.sweep.program import AXIS, Layout, blank_order, compile_program, empty_lanes
+from minima.tasks.task import Arrays, Task
+
+_SECONDS = 0.5
+_REPEATS = 3
+# A wider block must be faster by this much: on CPUs, width costs the cheap skipping of idle lanes.
+_WORTH_A_BLOCK = 1.1
+
+
+@dataclass(frozen=True)
+class Table:
+    """Examples per second of the whole machine, by lanes per block, for one task and microbatch."""
+
+    rates: dict[int, float]
+
+    def best_block(self) -> int:
+        """The fastest block width; the narrowest one unless another is 10 % faster."""
+        narrow, fastest = min(self.rates), max(self.rates, key=self.rates.__getitem__)
+        worth = self.rates[fastest] > _WORTH_A_BLOCK * self.rates[narrow]
+        return fastest if worth else narrow
+
+    def examples_per_second(self, block: int) -> float:
+        """The rate at this block width, or at the nearest one measured."""
+        return self.rates[min(self.rates, key=lambda width: abs(width - block))]
+
+
+def table_path() -> Path:
+    """The file that holds what was measured on this machine."""
+    return cache_directory() / "probe.json"
+
+
+def lookup(task: Task, optimizer: str, microbatch: int) -> Table | None:
+    """What was measured for this device, task and optimiser at the nearest microbatch, or None."""
+    wanted = _key(task, optimizer)
+    entries = [entry for entry in _read() if entry["key"] == wanted]
+    if not entries:
+        return None
+    nearest = min(entries, key=lambda entry: abs(entry["microbatch"] - microbatch))
+    return Table({int(width): rate for width, rate in nearest["rates"].items()})
+
+
+def measure(
+    recipe: Recipe, arrays: Arrays, blocks: Sequence[int], mesh: jax.sharding.Mesh
+) -> Iterator[tuple[int, float]]:
+    """Yields (block, examples per second of all devices) and saves them to the table at the end."""
+    rates = {}
+    for block in blocks:
+        rates[block] = _rate(recipe, arrays, block, mesh)
+        yield block, rates[block]
+    key = _key(recipe.task, recipe.optimizer)
+    entry = {"key": key, "microbatch": recipe.microbatch, "rates": rates}
+    same = (key, recipe.microbatch)
+    others = [old for old in _read() if (old["key"], old["microbatch"]) != same]
+    table_path().parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(table_path(), json.dumps([*others, entry], indent=1))
+
+
+def _rate(recipe: Recipe, arrays: Arrays, block: int, mesh: jax.sharding.Mesh) -> float:
+    """Best of a few timings of training alone: batch size = microbatch, no evaluation."""
+    lanes_wanted = block * mesh.size
+    layout = Layout(mesh.size, lanes_wanted, block)
+    program = compile_program(recipe, layout, mesh, arrays)
+    split = jax.NamedSharding(mesh, jax.P(AXIS))
+    everywhere = jax.NamedSharding(mesh, jax.P())
+    order = blank_order(recipe, lanes_wanted)
+    sizes = np.full(lanes_wanted, recipe.microbatch, np.int32)
+    never = np.full(lanes_wanted, 2**31 - 1, np.int32)
+    order = order._replace(
+        hyper=order.hyper._replace(batch_size=sizes), max_steps=never, eval_every=never
+    )
+    lanes = jax.device_put(empty_lanes(recipe, layout), split)
+    start = jax.device_put(order._replace(fresh=np.ones(lanes_wanted, bool)), split)
+    go_on = jax.device_put(order, split)
+    lanes = program(lanes, start, jax.device_put(np.int32(1), everywhere), arrays)[0]
+
+    def seconds(lanes: Any, steps: int) -> tuple[Any, float]:
+        limit = jax.device_put(np.int32(steps), everywhere)
+        begin = time.perf_counter()
+        lanes = jax.block_until_ready(program(lanes, go_on, limit, arrays)[0])
+        return lanes, time.perf_counter() - begin
+
+    steps, elapsed = 8, 0.0
+    while elapsed < _SECONDS:
+        steps *= 2
+        lanes, elapsed = seconds(lanes, steps)
+    best = elapsed
+    for _ in range(_REPEATS):
+        lanes, elapsed = seconds(lanes, steps)
+        best = min(best, elapsed)
+    return steps * recipe.microbatch * lanes_wanted / best
+
+
+def _key(task: Task, optimizer: str) -> dict[str, Any]:
+    about = devices.description()
+    return {
+        "device_kind": about["device_kind"],
+        "device_count": about["device_count"],
+        "model": task.model.name,
+        "input_shape": list(task.model.input_shape),
+        "dtype": task.model.dtype,
+        "augmentation": task.augmentation,
+        "optimizer": optimizer,
+    }
+
+
+def _read() -> list[dict[str, Any]]:
+    """The table; an unreadable one counts as empty, since it can be measured again."""
+    try:
+        entries = json.loads(table_path().read_text())
+        return [entry for entry in entries if {"key", "microbatch", "rates"} <= set(entry)]
+    except (OSError, ValueError, TypeError):
+        return []

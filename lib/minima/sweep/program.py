@@ -1,0 +1,187 @@
+"""A program: one compiled executable that moves many lanes by one segment.
+
+Lanes lie on a leading axis, split over all devices without any communication. On each device they
+form blocks: `jax.lax.map` goes from block to block, `jax.vmap` spans the lanes of a block. Blocks of
+one lane are the best on CPUs, where a finished lane then costs nothing and a lane's bits can't
+depend on its neighbours; one wide block is the point of an accelerator.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from minima.sweep import lane as lanes_
+from minima.sweep.budgets import Status
+from minima.sweep.lane import Lane, Order, Recipe
+from minima.sweep.optimizers import Hyper
+from minima.tasks.task import Arrays
+
+AXIS = "lanes"
+
+
+class Report(NamedTuple):
+    """What the host reads after a segment; leading lane axis, never donated.
+
+    See `Lane` for the fields.
+    """
+
+    status: Any
+    step: Any
+    evaluations: Any
+    trajectory: Any
+    trajectory_step: Any
+    final: Any
+
+    @classmethod
+    def of(cls, lanes: Lane) -> "Report":
+        """The reported fields of (stacked) lanes."""
+        return cls(*(getattr(lanes, name) for name in cls._fields))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How many lanes a program has and how they lie.
+
+    Attributes:
+      devices: number of devices, each with the same number of lanes.
+      lanes: lanes in all; a multiple of devices · block.
+      block: lanes under one `jax.vmap`.
+    """
+
+    devices: int
+    lanes: int
+    block: int
+
+    def __post_init__(self) -> None:
+        if self.lanes < 1 or self.lanes % (self.devices * self.block):
+            raise ValueError(f"{self.lanes} lanes don't split into {self.devices}×{self.block}")
+
+
+def empty_lanes(recipe: Recipe, layout: Layout) -> Lane:
+    """Host arrays of zeros in the shape of a program's lanes; status 0 is EMPTY."""
+    shape = jax.eval_shape(lambda o: lanes_.start(recipe, o), blank_order(recipe))
+    return jax.tree.map(lambda s: np.zeros((layout.lanes, *s.shape), s.dtype), shape)
+
+
+def blank_order(recipe: Recipe, lanes: int | None = None) -> Order:
+    """An order that asks for nothing: host arrays, scalars or with a leading axis of `lanes`."""
+    shape = () if lanes is None else (lanes,)
+    dtype = np.dtype(recipe.task.model.dtype)
+    hyper = Hyper(*(np.zeros(shape, dtype) for _ in Hyper._fields[:-1]), np.ones(shape, np.int32))
+    ones = [np.ones(shape, np.int32) for _ in range(3)]
+    return Order(
+        np.zeros(shape, bool), np.zeros(shape, np.int32), hyper, *ones, hyper.dropout, hyper.dropout
+    )
+
+
+def compile_program(
+    recipe: Recipe, layout: Layout, mesh: jax.sharding.Mesh, arrays: Arrays
+) -> Callable[..., tuple[Lane, Report]]:
+    """Compiles `segment(lanes, orders, limit, arrays) -> (lanes, report)`.
+
+    A segment moves every running lane to its next evaluation, or by at most `limit` (int32 scalar)
+    micro-steps. Where a segment ends changes no number: it is only a place to look. The lanes'
+    buffers are donated.
+
+    Args:
+      recipe: what a lane does.
+      layout: how lanes lie.
+      mesh: a one-axis mesh called AXIS over `layout.devices` devices.
+      arrays: the data on the device (only shapes and shardings matter here).
+    """
+    split, everywhere = jax.P(AXIS), jax.P()
+    segment = jax.shard_map(
+        lambda *arguments: _segment(recipe, layout, *arguments),
+        mesh=mesh,
+        in_specs=(split, split, everywhere, everywhere),
+        out_specs=(split, split),
+        check_vma=False,
+    )
+    sharded = jax.NamedSharding(mesh, split)
+
+    def abstract(x: np.ndarray) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharded)
+
+    lanes = jax.tree.map(abstract, empty_lanes(recipe, layout))
+    orders = jax.tree.map(abstract, blank_order(recipe, layout.lanes))
+    replicated = jax.NamedSharding(mesh, everywhere)
+    limit = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated)
+    return jax.jit(segment, donate_argnums=0).lower(lanes, orders, limit, arrays).compile()
+
+
+def _segment(
+    recipe: Recipe, layout: Layout, lanes: Lane, orders: Order, limit: jax.Array, arrays: Arrays
+) -> tuple[Lane, Report]:
+    blocks = layout.lanes // layout.devices // layout.block
+
+    def fold(x: jax.Array) -> jax.Array:
+        return x.reshape(blocks, layout.block, *x.shape[1:])
+
+    def unfold(x: jax.Array) -> jax.Array:
+        return x.reshape(blocks * layout.block, *x.shape[2:])
+
+    def run(block: tuple[Lane, Order]) -> Lane:
+        return _run_block(recipe, *block, limit, arrays)
+
+    moved = jax.lax.map(run, jax.tree.map(fold, (lanes, orders)))
+    moved = jax.tree.map(unfold, moved)
+    return moved, Report.of(moved)
+
+
+def _run_block(
+    recipe: Recipe, lanes: Lane, orders: Order, limit: jax.Array, arrays: Arrays
+) -> Lane:
+    """Moves a block of lanes, each to its next evaluation or by `limit` micro-steps."""
+    lanes = _when(orders.fresh, lambda _, order: lanes_.start(recipe, order), lanes, orders)
+
+    def moving(lanes: Lane) -> jax.Array:
+        return (lanes.status == Status.RUNNING) & ~lanes.due
+
+    def more(carry: tuple[jax.Array, Lane]) -> jax.Array:
+        return (carry[0] < limit) & jnp.any(moving(carry[1]))
+
+    def step(carry: tuple[jax.Array, Lane]) -> tuple[jax.Array, Lane]:
+        count, lanes = carry
+        lanes = _masked(
+            moving(lanes), lambda l, o: lanes_.micro_step(recipe, l, o, arrays), lanes, orders
+        )
+        ready = jax.vmap(lanes_.wants_update)(lanes, orders)
+        lanes = _when(ready, lambda l, o: lanes_.update(recipe, l, o), lanes, orders)
+        return count + 1, lanes
+
+    lanes = jax.lax.while_loop(more, step, (jnp.zeros((), jnp.int32), lanes))[1]
+    due = (lanes.status == Status.RUNNING) & lanes.due
+    lanes = _when(due, lambda l, o: lanes_.evaluate(recipe, l, o, arrays), lanes, orders)
+    done = due & (lanes.status != Status.RUNNING) & (lanes.status != Status.DIVERGED)
+    return _when(done, lambda l, o: lanes_.finish(recipe, l, o, arrays), lanes, orders)
+
+
+_LaneFunction = Callable[[Lane, Order], Lane]
+
+
+def _when(mask: jax.Array, function: _LaneFunction, lanes: Lane, orders: Order) -> Lane:
+    """Applies a lane function where mask, shape (block,), holds; skips it if it holds nowhere."""
+
+    def apply(lanes: Lane) -> Lane:
+        return _masked(mask, function, lanes, orders)
+
+    return jax.lax.cond(jnp.any(mask), apply, lambda lanes: lanes, lanes)
+
+
+def _masked(mask: jax.Array, function: _LaneFunction, lanes: Lane, orders: Order) -> Lane:
+    """Applies a lane function to a block; lanes outside the mask keep their state.
+
+    In a block of one, callers have already made sure that the mask holds.
+    """
+    if len(mask) == 1:
+        first = jax.tree.map(lambda x: x[0], (lanes, orders))
+        return jax.tree.map(lambda x: x[None], function(*first))
+
+    def choose(new: jax.Array, old: jax.Array) -> jax.Array:
+        return jnp.where(mask.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    return jax.tree.map(choose, jax.vmap(function)(lanes, orders), lanes)

@@ -1,0 +1,198 @@
+"""A sweep from config to results on disk: what an experiment calls."""
+
+import logging
+import re
+import resource
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minima.record import results
+from minima.record.checkpoints import Checkpoints
+from minima.record.files import DiskFull
+from minima.record.run_directory import RunDirectory, config_hash, read_info
+from minima.record.tensorboard import write_curves
+from minima.runtime import compilation, devices
+from minima.runtime.interrupts import STOPPED_AND_SAVED, stop_request
+from minima.sweep.budgets import METRICS
+from minima.sweep.config import SweepConfig
+from minima.sweep.lane import FINALS
+from minima.sweep.plan import Plan, load_task, make_plan
+from minima.sweep.program import AXIS
+from minima.sweep.train import Totals, Watcher, train
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A planned sweep and the place it will be kept; nothing is written yet.
+
+    Attributes:
+      plan: what will be done.
+      experiment: name of the experiment, a folder under --workdir.
+      run_id: follows from the config and the data, so the same command finds the same run.
+      identity: the config and the data's checksum, as JSON values.
+    """
+
+    plan: Plan
+    experiment: str
+    run_id: str
+    identity: dict[str, Any]
+
+    @property
+    def directory(self) -> Path:
+        """Where the run is or will be."""
+        return Path(self.plan.config.record.workdir) / self.experiment / self.run_id
+
+
+def prepare(config: SweepConfig, experiment: str) -> Prepared:
+    """Checks everything and plans; the first call that touches JAX.
+
+    Raises:
+      UserError: a flag, a file or a combination is wrong; nothing was written.
+    """
+    devices.configure(config.training.dtype, config.engine.devices or None)
+    compilation.use_compilation_cache()
+    task, dataset = load_task(config)
+    identity = config.identity() | {"data_sha256": dataset.checksum}
+    name = re.sub(r"\W+", "-", f"{config.task.model}-{Path(config.task.dataset).stem}")
+    run_id = f"{name}-{config.training.optimizer}-{config_hash(identity)[:10]}"
+    run_json = Path(config.record.workdir) / experiment / run_id / "run.json"
+    pinned = read_info(run_json.parent).get("resolved") if run_json.exists() else None
+    return Prepared(make_plan(config, task, dataset, pinned), experiment, run_id, identity)
+
+
+def execute(prepared: Prepared, flagfile: str, watcher: Watcher | None = None) -> int:
+    """Trains what is missing and writes every result; the same call resumes.
+
+    Args:
+      prepared: from `prepare`.
+      flagfile: a text that repeats the command, kept as run.flags.
+      watcher: told about progress.
+
+    Returns:
+      An exit code: 0 when every cell is done, 75 when it stopped early with all finished cells, and
+      those in training, saved.
+
+    Raises:
+      UserError: another process works on this run.
+    """
+    plan, record = prepared.plan, prepared.plan.config.record
+    axes = dict(plan.grid.axes)
+    where = (record.workdir, prepared.experiment, prepared.run_id)
+    with RunDirectory.open(*where, prepared.identity, flagfile, axes) as run:
+        _log_to(run.path("log.txt"))
+        _log.info("plan\n%s", plan.describe())
+        run.update_info(resolved=plan.resolved(), devices=devices.description())
+        keeper = _Keeper(run, plan)
+        try:
+            totals = _train(plan, run, keeper, watcher)
+            _write_results(run, plan, totals, keeper.compilations)
+        except DiskFull as error:
+            print(f"error: {error}", file=sys.stderr)
+            return STOPPED_AND_SAVED
+        return STOPPED_AND_SAVED if totals.stopped else 0
+
+
+class _Keeper:
+    """Puts each finished cell on disk: first the truth, then its curves."""
+
+    def __init__(self, run: RunDirectory, plan: Plan) -> None:
+        self.run, self.plan = run, plan
+        self.compilations = 0
+
+    def __call__(self, cell: dict[str, Any]) -> None:
+        self.run.append_cell(cell)
+        _log.info("cell %s: %s after %d steps", cell["cell"], cell["status"], cell["steps"])
+        if self.plan.config.record.tensorboard:
+            write_cell_curves(self.run.path("tensorboard"), cell)
+
+
+def write_cell_curves(directory: Path, cell: dict[str, Any]) -> None:
+    """Writes a finished cell's curves and final metrics as one TensorBoard run."""
+    folder = _curve_folder(directory, cell)
+    curve = cell["trajectory"]
+    names = [name for name in METRICS if any(value == value for value in curve[name])]
+    if names:
+        columns = [curve[name] for name in names]
+        tags = [name.replace("_", "/", 1) for name in names]
+        write_curves(folder, tags, np.array(curve["step"]), np.array(columns).T)
+    finals = np.array([[cell[name] for name in FINALS]])
+    tags = [f"final/{name}" for name in FINALS]
+    write_curves(folder, tags, np.array([cell["steps"]]), finals, name="final")
+
+
+def curves_are_written(directory: Path, cell: dict[str, Any]) -> bool:
+    """Whether `write_cell_curves` has finished for this cell."""
+    return any(_curve_folder(directory, cell).glob("*final*"))
+
+
+def _curve_folder(directory: Path, cell: dict[str, Any]) -> Path:
+    names = {"batch_size": "bs", "learning_rate": "lr"}
+    parts = (f"{names.get(axis, axis)}={value:g}" for axis, value in cell["cell"].items())
+    return directory / ",".join(parts)
+
+
+def _train(plan: Plan, run: RunDirectory, keeper: _Keeper, watcher: Watcher | None) -> Totals:
+    done = [plan.grid.index(cell["cell"]) for cell in run.cells()]
+    if len(done) == len(plan.cells):
+        return Totals()
+    mesh = devices.make_mesh(AXIS, plan.layout.devices)
+    with (
+        Checkpoints(run.path("checkpoints")) as checkpoints,
+        stop_request() as stop,
+        compilation.count_compilations() as compilations,
+    ):
+        totals = train(
+            plan,
+            mesh,
+            keeper,
+            done=done,
+            checkpoints=checkpoints,
+            checkpoint_seconds=plan.config.record.checkpoint_seconds,
+            stop=stop,
+            watcher=watcher,
+        )
+    keeper.compilations = compilations.count
+    return totals
+
+
+def _write_results(run: RunDirectory, plan: Plan, totals: Totals, compilations: int) -> None:
+    cells, info = run.cells(), run.info()
+    if plan.config.record.tensorboard:
+        for cell in cells:
+            if not curves_are_written(run.path("tensorboard"), cell):  # a kill came between
+                write_cell_curves(run.path("tensorboard"), cell)
+    run.update_info(
+        status="stopped" if totals.stopped else "complete",
+        cells=len(plan.cells),
+        cells_by_status=dict(Counter(cell["status"] for cell in cells)),
+        compilations=info.get("compilations", 0) + compilations,
+        compile_seconds=info.get("compile_seconds", 0.0) + totals.compile_seconds,
+        train_seconds=info.get("train_seconds", 0.0) + totals.train_seconds,
+        peak_memory_bytes=max(info.get("peak_memory_bytes", 0), _peak_memory_bytes()),
+    )
+    results.write_results(run.directory, dict(plan.grid.axes), cells)
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux
+
+
+def _log_to(path: Path) -> None:
+    """Sends minima's own log, and nobody else's, to the run's log.txt."""
+    logger = logging.getLogger("minima")
+    for handler in logger.handlers[:]:
+        logger.removeHandler(handler)
+        handler.close()
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # absl's root handler would print it all on the terminal

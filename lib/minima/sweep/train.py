@@ -1,0 +1,263 @@
+"""The host loop: fills lanes, dispatches segments, reads reports one segment behind.
+
+The only place that holds state. Finished cells leave through `on_cell` as soon as their report is
+read; everything a restart needs is in a checkpoint of the lanes plus the cells already recorded.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from minima.record.checkpoints import Checkpoints
+from minima.runtime.interrupts import StopRequest
+from minima.sweep.budgets import Status
+from minima.sweep.cells import cell_record
+from minima.sweep.lane import Lane, Order
+from minima.sweep.plan import Plan
+from minima.sweep.program import AXIS, Report, blank_order, compile_program, empty_lanes
+from minima.sweep.slots import Slot
+from minima.tasks.task import Arrays, to_arrays
+
+_SEGMENT_SECONDS = 1.0
+_FIRST_LIMIT = 256
+_LARGEST_LIMIT = 2**20
+
+
+class Watcher(Protocol):
+    """Who is told how far the sweep is; `record.progress.Progress` is one."""
+
+    def update(
+        self,
+        done_examples: float,
+        total_examples: float,
+        counts: Mapping[str, int],
+        cells_total: int,
+    ) -> None:
+        """Takes examples done and in all, cells by status, and the number of cells."""
+
+
+@dataclass
+class Totals:
+    """What a call of `train` did.
+
+    Attributes:
+      segments: dispatched.
+      train_seconds: from the first dispatch to the last report.
+      compile_seconds: tracing and compiling, or reading the compilation cache.
+      stopped: a stop was asked for before all cells were done.
+    """
+
+    segments: int = 0
+    train_seconds: float = 0.0
+    compile_seconds: float = 0.0
+    stopped: bool = False
+
+
+def train(
+    plan: Plan,
+    mesh: jax.sharding.Mesh,
+    on_cell: Callable[[dict[str, Any]], None],
+    *,
+    done: Iterable[int] = (),
+    order: Iterable[int] | None = None,
+    checkpoints: Checkpoints | None = None,
+    checkpoint_seconds: float = 60.0,
+    stop: StopRequest | None = None,
+    watcher: Watcher | None = None,
+) -> Totals:
+    """Trains every cell of a plan that isn't done.
+
+    Args:
+      plan: what to train.
+      mesh: one axis called `program.AXIS` over `plan.layout.devices` devices.
+      on_cell: takes each finished cell's record (see `cells.cell_record`), in the order they end.
+      done: indices of cells that need no training.
+      order: in which order cells start; grid order by default. It changes no number.
+      checkpoints: where to save cells in training, and to look for them first.
+      checkpoint_seconds: time between saves.
+      stop: looked at between segments; once true, saves and returns.
+      watcher: told about progress after every segment.
+    """
+    arrays = jax.device_put(
+        to_arrays(plan.dataset, plan.recipe.task.model.dtype), _sharding(mesh, jax.P())
+    )
+    begin = time.perf_counter()
+    program = compile_program(plan.recipe, plan.layout, mesh, arrays)
+    compiled = time.perf_counter()
+    loop = _Loop(plan, mesh, program, arrays, on_cell, set(done), watcher)
+    loop.restore(checkpoints)
+    loop.queue(range(len(plan.cells)) if order is None else order)
+    stopped = loop.run(checkpoints, checkpoint_seconds, stop or StopRequest())
+    seconds = time.perf_counter() - compiled
+    return Totals(loop.segments, seconds, compiled - begin, stopped)
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A dispatched segment: the report to come, and whose cells were in the lanes."""
+
+    report: Report
+    occupants: tuple[int | None, ...]
+
+
+class _Loop:
+    """Lanes on the device, slots and queue on the host."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        mesh: jax.sharding.Mesh,
+        program: Callable[..., tuple[Lane, Report]],
+        arrays: Arrays,
+        on_cell: Callable[[dict[str, Any]], None],
+        done: set[int],
+        watcher: Watcher | None,
+    ) -> None:
+        self.plan, self.program, self.arrays = plan, program, arrays
+        self.on_cell, self.done, self.watcher = on_cell, done, watcher
+        self.split, self.everywhere = _sharding(mesh, jax.P(AXIS)), _sharding(mesh, jax.P())
+        self.lanes = jax.device_put(empty_lanes(plan.recipe, plan.layout), self.split)
+        self.slots: list[Slot | None] = [None] * plan.layout.lanes
+        self.pending: deque[int] = deque()
+        self.counts: dict[str, int] = {}
+        self.segments, self.limit = 0, _FIRST_LIMIT
+        self.total = float(sum(map(plan.examples, plan.cells)))
+        self.behind = float(sum(plan.examples(plan.cells[i]) for i in done))
+        self._steady: Order | None = None
+
+    def queue(self, order: Iterable[int]) -> None:
+        """Lines up the cells that are neither done nor in a lane."""
+        taken = self.done | {slot.cell for slot in self.slots if slot}
+        self.pending = deque(i for i in order if i not in taken)
+
+    def run(
+        self, checkpoints: Checkpoints | None, checkpoint_seconds: float, stop: StopRequest
+    ) -> bool:
+        """Runs to the end of the queue, or until asked to stop; returns whether it was."""
+        flight, clock, saved = None, time.monotonic(), time.monotonic()
+        while True:
+            following = None if stop else self._dispatch()
+            if flight is not None:
+                self._collect(flight)
+                self._pace(time.monotonic() - clock)
+                clock = time.monotonic()
+            flight = following
+            if flight is None:
+                break
+            if checkpoints and time.monotonic() - saved >= checkpoint_seconds:
+                self._save(checkpoints)
+                saved = time.monotonic()
+        left = len(self.done) < len(self.plan.cells)
+        if left and checkpoints:
+            self._save(checkpoints)
+            checkpoints.wait()
+        return left
+
+    def restore(self, checkpoints: Checkpoints | None) -> None:
+        """Takes up the lanes of the newest sound checkpoint, if there is one.
+
+        A lane whose cell was recorded after the checkpoint is emptied; one that had finished but
+        was not recorded yet is recorded now.
+        """
+        found = (
+            checkpoints.restore(empty_lanes(self.plan.recipe, self.plan.layout))
+            if (checkpoints)
+            else None
+        )
+        if found is None:
+            return
+        self.segments, lanes, meta = found
+        status = np.array(lanes.status)
+        occupants = tuple(None if cell < 0 else cell for cell in meta["cells"])
+        for i, cell in enumerate(occupants):
+            if cell is None or cell in self.done:
+                status[i] = Status.EMPTY
+            elif status[i] == Status.RUNNING:
+                self.slots[i] = self._slot(cell, int(lanes.step[i]), int(lanes.consumed[i]))
+        lanes = lanes._replace(status=status)
+        self.lanes = jax.device_put(lanes, self.split)
+        self._collect(_Flight(Report.of(lanes), occupants))
+
+    def _dispatch(self) -> _Flight | None:
+        """Puts pending cells into free lanes and starts a segment, if any lane has work."""
+        for i, slot in enumerate(self.slots):
+            if slot is None or slot.finished:
+                self.slots[i] = self._slot(self.pending.popleft()) if self.pending else slot
+        working = [slot for slot in self.slots if slot and not slot.finished]
+        if not working:
+            return None
+        orders = self._orders()
+        limit = jax.device_put(np.int32(self.limit), self.everywhere)
+        self.lanes, report = self.program(self.lanes, orders, limit, self.arrays)
+        self.segments += 1
+        for slot in working:
+            slot.advance(self.limit)
+        return _Flight(report, tuple(slot.cell if slot else None for slot in self.slots))
+
+    def _orders(self) -> Order:
+        """The orders of all lanes on the device; reused while no lane gets a new cell."""
+        fresh = any(slot and slot.fresh for slot in self.slots)
+        if not fresh and self._steady is not None:
+            return self._steady
+        blank = blank_order(self.plan.recipe)
+        rows = [
+            self.plan.order(self.plan.cells[slot.cell], slot.fresh) if slot else blank
+            for slot in self.slots
+        ]
+        orders = jax.device_put(jax.tree.map(lambda *x: np.stack(x), *rows), self.split)
+        self._steady = None if fresh else orders
+        return orders
+
+    def _collect(self, flight: _Flight) -> None:
+        """Reads a report and records the cells that have finished."""
+        report = Report(*map(np.asarray, flight.report))
+        for i, cell in enumerate(flight.occupants):
+            if cell is None or cell in self.done or report.status[i] <= Status.RUNNING:
+                continue
+            row = Report(*(field[i] for field in report))
+            record = cell_record(self.plan, cell, row)
+            self.on_cell(record)
+            self.done.add(cell)
+            self.behind += self.plan.examples(self.plan.cells[cell])
+            self.counts[record["status"]] = self.counts.get(record["status"], 0) + 1
+            slot = self.slots[i]
+            if slot and slot.cell == cell:
+                slot.finished = True
+        if self.watcher:
+            self.watcher.update(self._examples(), self.total, self.counts, len(self.plan.cells))
+
+    def _examples(self) -> float:
+        """Examples of finished cells' budgets and of running cells up to their last evaluation."""
+        running = (slot for slot in self.slots if slot and slot.cell not in self.done)
+        sizes = ((slot.step, self.plan.cells[slot.cell]["batch_size"]) for slot in running)
+        return self.behind + sum(step * size for step, size in sizes)
+
+    def _pace(self, seconds: float) -> None:
+        """Steers the length of segments towards a second; it changes no number."""
+        factor = min(2.0, max(0.5, _SEGMENT_SECONDS / max(seconds, 1e-6)))
+        self.limit = int(min(_LARGEST_LIMIT, max(1, round(self.limit * factor))))
+
+    def _save(self, checkpoints: Checkpoints) -> None:
+        lanes = jax.device_get(self.lanes)
+        cells = [-1 if slot is None else slot.cell for slot in self.slots]
+        checkpoints.save(self.segments, lanes, {"cells": cells})
+
+    def _slot(self, cell: int, step: int | None = None, consumed: int = 0) -> Slot:
+        values, microbatch = self.plan.cells[cell], self.plan.recipe.microbatch
+        sizes = {
+            "max_steps": self.plan.max_steps(values),
+            "eval_every": self.plan.eval_every(values),
+            "steps_per_update": -(-values["batch_size"] // microbatch),
+        }
+        if step is None:
+            return Slot(cell, **sizes)
+        return Slot.resumed(cell, step, -(-consumed // microbatch), **sizes)
+
+
+def _sharding(mesh: jax.sharding.Mesh, spec: jax.sharding.PartitionSpec) -> jax.NamedSharding:
+    return jax.NamedSharding(mesh, spec)

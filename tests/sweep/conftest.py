@@ -1,0 +1,104 @@
+"""A tiny real task, and a way to run its cells through a program and look into the lanes."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from minima.runtime import devices
+from minima.sweep.budgets import Status, parse_budget
+from minima.sweep.config import EngineConfig, GridConfig, SweepConfig, TaskConfig, TrainingConfig
+from minima.sweep.plan import Plan, make_plan
+from minima.sweep.program import AXIS, Report, compile_program, empty_lanes
+from minima.sweep.train import train
+from minima.tasks.datasets.dataset import Split, assemble
+from minima.tasks.task import make_task, to_arrays
+
+
+def blobs(n: int, seed: int) -> Split:
+    """Noisy 14×14 pictures of five classes: a bright square whose place tells the class."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 5
+    pictures = rng.integers(0, 120, (n, 14, 14))
+    for i, label in enumerate(labels):
+        pictures[i, 2 * label : 2 * label + 4, 3:7] += 90
+    return Split(pictures.astype(np.uint8), labels.astype(np.int32))
+
+
+@pytest.fixture(scope="session")
+def dataset():
+    """97 training examples (a prime), 24 for validation, 60 for test."""
+    return assemble(
+        "blobs",
+        blobs(121, 0),
+        blobs(60, 1),
+        num_classes=5,
+        kind="image",
+        validation_fraction=24 / 121,
+        licence="none",
+        source="made here",
+    )
+
+
+@pytest.fixture(scope="session")
+def make(dataset):
+    """make(batch_sizes=…, budget=…, model=…, any training or engine field) -> Plan."""
+
+    def build(**values) -> Plan:
+        values.setdefault("model", "mlp")
+        if isinstance(values.get("budget"), str):
+            values["budget"] = parse_budget(values["budget"])
+        groups = {"task": TaskConfig, "grid": GridConfig, "training": TrainingConfig}
+        groups["engine"] = EngineConfig
+        parts = {}
+        for name, kind in groups.items():
+            mine = {f.name for f in dataclasses.fields(kind)} & set(values)
+            parts[name] = kind(**{key: values.pop(key) for key in mine})
+        assert not values, f"no such settings: {values}"
+        config = SweepConfig(**parts)
+        task, data = make_task(
+            dataset, config.task.model, config.task.augmentation, config.training.dtype
+        )
+        return make_plan(config, task, data)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def run_cells():
+    """run_cells(plan, …) -> {cell index: record}, through the host loop."""
+
+    def run(plan: Plan, **options) -> dict[int, dict]:
+        records = []
+        mesh = devices.make_mesh(AXIS, plan.layout.devices)
+        train(plan, mesh, records.append, **options)
+        by_cell = {plan.grid.index(record["cell"]): record for record in records}
+        assert len(by_cell) == len(records), "a cell was recorded twice"
+        return by_cell
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_lanes():
+    """run_lanes(plan, limit=…) -> (lanes, report): all cells at once, one per lane, to the end."""
+
+    def run(plan: Plan, limit: int = 1000):
+        mesh = devices.make_mesh(AXIS, plan.layout.devices)
+        split = jax.NamedSharding(mesh, jax.P(AXIS))
+        everywhere = jax.NamedSharding(mesh, jax.P())
+        arrays = jax.device_put(to_arrays(plan.dataset, plan.recipe.task.model.dtype), everywhere)
+        program = compile_program(plan.recipe, plan.layout, mesh, arrays)
+        lanes = jax.device_put(empty_lanes(plan.recipe, plan.layout), split)
+        assert plan.layout.lanes == len(plan.cells)
+        for fresh in [True] + [False] * 10_000:
+            rows = [plan.order(cell, fresh) for cell in plan.cells]
+            orders = jax.device_put(jax.tree.map(lambda *x: np.stack(x), *rows), split)
+            stop_at = jax.device_put(np.int32(limit), everywhere)
+            lanes, report = program(lanes, orders, stop_at, arrays)
+            if (np.asarray(report.status) > Status.RUNNING).all():
+                return jax.device_get(lanes), Report(*map(np.asarray, report))
+        raise AssertionError("the lanes never came to an end")
+
+    return run

@@ -29,7 +29,7 @@ from minima.sweep.config import SweepConfig
 
 EXPERIMENT = "batch_size_vs_learning_rate"
 
-PRESETS = {
+PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
         "batch_sizes": "32,256",
         "learning_rates": "0.01,0.1,100",

@@ -1,7 +1,8 @@
 """The leaves of a frozen dataclass: what each is called, and how its text is read and written.
 
-A dataclass may nest others; a leaf is a field that is not itself a dataclass, or one with a parser,
-and its name alone identifies it. Texts are those of a command line; what cannot be read raises ValueError.
+A dataclass may nest others; a leaf is a field that is not itself a dataclass, or one with a parser.
+Its name alone identifies it. Texts are those of a command line; what cannot be read raises
+ValueError.
 """
 
 import dataclasses
@@ -152,9 +153,9 @@ def _fields(config_class: type) -> Iterator[tuple[dataclasses.Field, Any]]:
 
 def _is_nested(field: dataclasses.Field, kind: Any) -> bool:
     """Whether the field's own fields are the leaves; one that can be parsed whole is a leaf."""
-    return (
-        isinstance(kind, type) and dataclasses.is_dataclass(kind) and "parse" not in field.metadata
-    )
+    if "parse" in field.metadata:
+        return False
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
 
 
 def _default(field: dataclasses.Field) -> Any:

@@ -22,7 +22,7 @@ def use_compilation_cache(directory: Path | None = None) -> None:
     A directory already set (by JAX_COMPILATION_CACHE_DIR) is respected. JAX's thresholds are
     lowered: by default it keeps only what took a second to compile.
     """
-    if jax.config.jax_compilation_cache_dir is None:
+    if jax.config.values["jax_compilation_cache_dir"] is None:
         path = directory or cache_directory() / "xla"
         jax.config.update("jax_compilation_cache_dir", str(path))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

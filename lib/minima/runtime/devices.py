@@ -1,4 +1,4 @@
-"""Which devices there are, and the mesh over them. Call `configure` before the first computation."""
+"""Which devices there are, and the mesh over them. Call `configure` before any computation."""
 
 import logging
 import os

@@ -31,7 +31,7 @@ def stop_request() -> Iterator[StopRequest]:
     Outside the main thread, where Python allows no handlers, the request only listens to `ask`.
     """
     request = StopRequest()
-    previous: dict[int, object] = {}
+    previous: dict[signal.Signals, object] = {}
 
     def handle(number: int, frame: FrameType | None) -> None:
         request.ask()

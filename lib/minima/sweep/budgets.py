@@ -1,4 +1,4 @@
-"""When a cell stops: epochs, steps, examples, a target metric, early stopping; whichever is first."""
+"""When a cell stops: epochs, steps, examples, a target, early stopping; whichever is first."""
 
 import math
 import re

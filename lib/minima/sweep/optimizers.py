@@ -6,7 +6,7 @@ lane), clip, decay, update.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,16 +29,16 @@ class Hyper(NamedTuple):
       batch_size: int32 scalar.
     """
 
-    learning_rate: jax.Array
-    momentum: jax.Array
-    beta2: jax.Array
-    weight_decay: jax.Array
-    clip_norm: jax.Array
-    warmup_examples: jax.Array
-    dropout: jax.Array
-    label_smoothing: jax.Array
-    label_noise: jax.Array
-    batch_size: jax.Array
+    learning_rate: Any
+    momentum: Any
+    beta2: Any
+    weight_decay: Any
+    clip_norm: Any
+    warmup_examples: Any
+    dropout: Any
+    label_smoothing: Any
+    label_noise: Any
+    batch_size: Any
 
 
 class Features(NamedTuple):

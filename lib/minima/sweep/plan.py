@@ -71,9 +71,10 @@ class Plan:
     def order(self, cell: Cell, fresh: bool = True) -> Order:
         """The cell as scalars for a lane."""
         training, number = self.config.training, np.dtype(self.recipe.task.model.dtype).type
-        values = {name: getattr(training, name) for name in Hyper._fields if name not in cell}
-        hyper = Hyper(**(values | {k: v for k, v in cell.items() if k in Hyper._fields}))
-        hyper = Hyper(*(number(x) for x in hyper[:-1]), np.int32(hyper.batch_size))
+        # What is an axis of the grid is the cell's own; the rest is the same for all.
+        values = {name: cell.get(name, getattr(training, name, None)) for name in Hyper._fields}
+        values = {name: number(value) for name, value in values.items()}
+        hyper = Hyper(**values | {"batch_size": np.int32(cell["batch_size"])})
         budget = self.budget
         return Order(
             fresh=np.bool_(fresh),
@@ -219,10 +220,9 @@ def _layout(
 ) -> Layout:
     engine, available = config.engine, jax.device_count()
     if pinned:
-        count = max(
-            d for d in range(1, available + 1) if pinned["lanes"] % (d * pinned["block"]) == 0
-        )
-        return Layout(min(count, pinned["devices"]), pinned["lanes"], pinned["block"])
+        blocks, most = pinned["lanes"] // pinned["block"], min(available, pinned["devices"])
+        count = max(d for d in range(1, most + 1) if blocks % d == 0)
+        return Layout(count, pinned["lanes"], pinned["block"])
     count = engine.devices or available
     if count > available:
         raise UserError(f"--devices={count}: this machine has {available}; use at most {available}")

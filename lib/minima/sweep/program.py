@@ -1,8 +1,8 @@
 """A program: one compiled executable that moves many lanes by one segment.
 
 Lanes lie on a leading axis, split over all devices without any communication. On each device they
-form blocks: `jax.lax.map` goes from block to block, `jax.vmap` spans the lanes of a block. Blocks of
-one lane are the best on CPUs, where a finished lane then costs nothing and a lane's bits can't
+form blocks: `jax.lax.map` goes from block to block, `jax.vmap` spans the lanes of a block. Blocks
+of one lane are the best on CPUs, where a finished lane then costs nothing and a lane's bits can't
 depend on its neighbours; one wide block is the point of an accelerator.
 """
 
@@ -71,10 +71,17 @@ def blank_order(recipe: Recipe, lanes: int | None = None) -> Order:
     """An order that asks for nothing: host arrays, scalars or with a leading axis of `lanes`."""
     shape = () if lanes is None else (lanes,)
     dtype = np.dtype(recipe.task.model.dtype)
-    hyper = Hyper(*(np.zeros(shape, dtype) for _ in Hyper._fields[:-1]), np.ones(shape, np.int32))
-    ones = [np.ones(shape, np.int32) for _ in range(3)]
+    zero, one = np.zeros(shape, dtype), np.ones(shape, np.int32)
+    hyper = Hyper(**dict.fromkeys(Hyper._fields, zero) | {"batch_size": one})
     return Order(
-        np.zeros(shape, bool), np.zeros(shape, np.int32), hyper, *ones, hyper.dropout, hyper.dropout
+        fresh=np.zeros(shape, bool),
+        seed=np.zeros(shape, np.int32),
+        hyper=hyper,
+        max_steps=one,
+        eval_every=one,
+        patience=one,
+        target=zero,
+        divergence_loss=zero,
     )
 
 
@@ -147,17 +154,22 @@ def _run_block(
     def step(carry: tuple[jax.Array, Lane]) -> tuple[jax.Array, Lane]:
         count, lanes = carry
         lanes = _masked(
-            moving(lanes), lambda l, o: lanes_.micro_step(recipe, l, o, arrays), lanes, orders
+            moving(lanes),
+            lambda one, order: lanes_.micro_step(recipe, one, order, arrays),
+            lanes,
+            orders,
         )
         ready = jax.vmap(lanes_.wants_update)(lanes, orders)
-        lanes = _when(ready, lambda l, o: lanes_.update(recipe, l, o), lanes, orders)
+        lanes = _when(ready, lambda one, order: lanes_.update(recipe, one, order), lanes, orders)
         return count + 1, lanes
 
     lanes = jax.lax.while_loop(more, step, (jnp.zeros((), jnp.int32), lanes))[1]
     due = (lanes.status == Status.RUNNING) & lanes.due
-    lanes = _when(due, lambda l, o: lanes_.evaluate(recipe, l, o, arrays), lanes, orders)
+    lanes = _when(
+        due, lambda one, order: lanes_.evaluate(recipe, one, order, arrays), lanes, orders
+    )
     done = due & (lanes.status != Status.RUNNING) & (lanes.status != Status.DIVERGED)
-    return _when(done, lambda l, o: lanes_.finish(recipe, l, o, arrays), lanes, orders)
+    return _when(done, lambda one, order: lanes_.finish(recipe, one, order, arrays), lanes, orders)
 
 
 _LaneFunction = Callable[[Lane, Order], Lane]

@@ -40,7 +40,8 @@ class Slot:
     @classmethod
     def resumed(cls, cell: int, step: int, consumed_micro: int, **sizes: int) -> "Slot":
         """A slot for a lane restored after `step` updates and some micro-steps into the next."""
-        slot = cls(cell, fresh=False, **sizes)
+        slot = cls(cell, **sizes)  # type: ignore[arg-type]  # sizes are ints
+        slot.fresh = False
         every = slot.eval_every
         slot.step = step // every * every
         slot._aim()

@@ -1,7 +1,7 @@
 """A task: a model on a dataset, as pure functions of arrays that live on the device."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,11 @@ from minima.tasks.objectives import Sums
 class Arrays(NamedTuple):
     """A dataset on the device: raw inputs, labels, and the constants that normalise the inputs."""
 
-    train: tuple[jax.Array, jax.Array]
-    validation: tuple[jax.Array, jax.Array]
-    test: tuple[jax.Array, jax.Array]
-    mean: jax.Array
-    std: jax.Array
+    train: tuple[Any, Any]
+    validation: tuple[Any, Any]
+    test: tuple[Any, Any]
+    mean: Any
+    std: Any
 
 
 class Regularisation(NamedTuple):

@@ -76,7 +76,7 @@ class GridConfig:
     """The plane."""
 
     batch_sizes: tuple[int, ...] = _leaf(
-        (16, 32, 64, 128, 256, 512, 1024),
+        (16, 32, 64, 128, 256, 512),
         "such as 16,64,256 or 16:4096:x4",
         parse=parse_ints,
         format=format_ints,
@@ -101,7 +101,7 @@ class TrainingConfig:
 
     optimizer: Literal["sgd", "momentum", "adam"] = _leaf("momentum", "the update rule")
     budget: Budget = _leaf(
-        Budget(epochs=20),
+        Budget(epochs=25),
         "20epochs, 5000steps or 1e6examples; more conditions after commas, whichever is first: "
         "validation_accuracy>=0.85, early_stopping=5",
         parse=parse_budget,
@@ -201,3 +201,16 @@ class SweepConfig:
         config["training"]["budget"] = str(self.training.budget)
         del config["record"]
         return config
+
+    @classmethod
+    def from_identity(cls, identity: dict[str, Any]) -> "SweepConfig":
+        """The inverse of `identity`, from what run.json holds."""
+        groups = {"task": TaskConfig, "grid": GridConfig, "training": TrainingConfig}
+        groups |= {"engine": EngineConfig}
+        values = {name: dict(identity[name]) for name in groups}
+        values["training"]["budget"] = parse_budget(values["training"]["budget"])
+        for name, value in values["training"].items():
+            if value in ("inf", "nan"):  # JSON has no word for them
+                values["training"][name] = float(value)
+        values["grid"] = {name: tuple(axis) for name, axis in values["grid"].items()}
+        return cls(**{name: kind(**values[name]) for name, kind in groups.items()})

@@ -270,13 +270,7 @@ def _labels(recipe: Recipe, order: Order, arrays: Arrays, index: jax.Array) -> j
     if not recipe.features.label_noise:
         return labels
     key = stream.purpose_key(order.seed, Purpose.LABEL_NOISE)
-
-    def redraw(i: jax.Array, label: jax.Array) -> jax.Array:
-        flip_key, class_key = jax.random.split(jax.random.fold_in(key, i))
-        other = jax.random.randint(class_key, (), 0, recipe.task.model.num_classes, jnp.int32)
-        return jnp.where(jax.random.bernoulli(flip_key, order.hyper.label_noise), other, label)
-
-    return jax.vmap(redraw)(index, labels)
+    return recipe.task.noisy_labels(key, index, labels, order.hyper.label_noise)
 
 
 def _regularisation(

@@ -44,6 +44,11 @@ class Table:
         return self.rates[min(self.rates, key=lambda width: abs(width - block))]
 
 
+def default_blocks() -> tuple[int, ...]:
+    """Widths worth trying on this machine's devices."""
+    return (1, 2, 4) if jax.default_backend() == "cpu" else (16, 64, 256, 1024)
+
+
 def table_path() -> Path:
     """The file that holds what was measured on this machine."""
     return cache_directory() / "probe.json"

@@ -27,13 +27,13 @@ class Purpose(IntEnum):
     LABEL_NOISE = 4
 
 
-def purpose_key(seed: jax.Array, purpose: Purpose) -> jax.Array:
+def purpose_key(seed: jax.typing.ArrayLike, purpose: Purpose) -> jax.Array:
     """The PRNG key of a cell for one purpose; seed is an int32 scalar."""
     return jax.random.fold_in(jax.random.key(seed), int(purpose))
 
 
 def example_keys(
-    seed: jax.Array, purpose: Purpose, epoch: jax.Array, position: jax.Array
+    seed: jax.typing.ArrayLike, purpose: Purpose, epoch: jax.Array, position: jax.Array
 ) -> jax.Array:
     """Keys fold_in(seed, purpose, epoch, position), shape (n,), for int32 epoch and position."""
     key = purpose_key(seed, purpose)
@@ -44,7 +44,7 @@ def example_keys(
     return jax.vmap(fold)(epoch, position)
 
 
-def _round_keys(seed: jax.Array, epoch: jax.Array) -> jax.Array:
+def _round_keys(seed: jax.typing.ArrayLike, epoch: jax.Array) -> jax.Array:
     key = jax.random.fold_in(purpose_key(seed, Purpose.ORDER), epoch)
     return jax.random.bits(key, (_ROUNDS,), jnp.uint32)
 
@@ -74,7 +74,7 @@ def _feistel(x: jax.Array, keys: jax.Array, bits: int) -> jax.Array:
 
 
 def example_indices(
-    seed: jax.Array, epoch: jax.Array, position: jax.Array, num_examples: int
+    seed: jax.typing.ArrayLike, epoch: jax.Array, position: jax.Array, num_examples: int
 ) -> jax.Array:
     """Which training examples stand at `position` of the shuffled `epoch`.
 

@@ -74,6 +74,22 @@ class Task:
         logits = self.model.apply(params, self.normalise(arrays, inputs), extras.noise)
         return objectives.classification(logits, labels, weights, extras.smoothing)
 
+    def noisy_labels(
+        self, key: jax.Array, index: jax.Array, labels: jax.Array, rate: jax.Array | float
+    ) -> jax.Array:
+        """Labels (n,) of training examples `index` (n,), each redrawn uniformly at a fixed rate.
+
+        An example's draw depends on the key and its index alone: it keeps its (wrong) label for
+        the whole of training (Zhang et al. 2017). A redrawn label is right by luck 1 in `classes`.
+        """
+
+        def redraw(i: jax.Array, label: jax.Array) -> jax.Array:
+            flip_key, class_key = jax.random.split(jax.random.fold_in(key, i))
+            other = jax.random.randint(class_key, (), 0, self.model.num_classes, jnp.int32)
+            return jnp.where(jax.random.bernoulli(flip_key, rate), other, label)
+
+        return jax.vmap(redraw)(index, labels)
+
     def evaluation_sums(
         self,
         params: Params,

@@ -1,0 +1,107 @@
+"""`python -m minima`: questions about this machine and about finished runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from minima.runtime.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns its exit code: 0, 1 (a replay that doesn't hold) or 2 (a mistake).
+
+    A mistake of the user's is one line on standard error.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except UserError as error:
+        print("error:", " ".join(str(error).split()), file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m minima", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    replay = commands.add_parser("replay", help="train a recorded cell again and compare")
+    replay.add_argument("run_dir", metavar="RUN", help="a run's directory")
+    replay.add_argument("cell", metavar="CELL", help="bs=32,lr=0.1,seed=0, or a row of results.csv")
+    replay.add_argument(
+        "--updates", type=_positive, default=100, help="updates of the plain loop (default 100)"
+    )
+    replay.set_defaults(run=_replay)
+
+    probe = commands.add_parser("probe", help="measure what this machine trains per second")
+    probe.add_argument("--model", default="cnn_small", help="as for an experiment")
+    probe.add_argument("--dataset", default="fashion_mnist", help="as for an experiment")
+    probe.add_argument("--optimizer", default="momentum", help="as for an experiment")
+    probe.add_argument("--microbatches", type=_positives, default=(32,), help="such as 16,32,64")
+    probe.add_argument(
+        "--blocks", type=_positives, default=None, help="lanes per vmap to try, such as 1,4,16"
+    )
+    probe.set_defaults(run=_probe)
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
+
+
+def _positives(text: str) -> tuple[int, ...]:
+    return tuple(_positive(part) for part in text.split(","))
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from minima.sweep.replay import replay
+
+    found = replay(options.run_dir, options.cell, options.updates)
+    print(found.describe())
+    return 0 if found.holds else 1
+
+
+def _probe(options: argparse.Namespace) -> int:
+    import dataclasses
+
+    import jax
+
+    from minima.runtime import compilation, devices
+    from minima.sweep import probe
+    from minima.sweep.config import SweepConfig, TaskConfig, TrainingConfig
+    from minima.sweep.optimizers import OPTIMIZERS
+    from minima.sweep.plan import load_task, make_plan
+    from minima.sweep.program import AXIS
+    from minima.tasks.task import to_arrays
+
+    if options.optimizer not in OPTIMIZERS:
+        raise UserError(f"--optimizer={options.optimizer}: not one of {', '.join(OPTIMIZERS)}")
+    devices.configure()
+    compilation.use_compilation_cache()
+    config = SweepConfig(
+        task=TaskConfig(dataset=options.dataset, model=options.model),
+        training=TrainingConfig(optimizer=options.optimizer),
+    )
+    task, dataset = load_task(config)
+    recipe = make_plan(config, task, dataset).recipe
+    mesh = devices.make_mesh(AXIS, jax.device_count())
+    arrays = jax.device_put(to_arrays(dataset), jax.NamedSharding(mesh, jax.P()))
+    blocks = options.blocks or probe.default_blocks()
+    print(f"{options.model} on {options.dataset}, {mesh.size} × {jax.devices()[0].device_kind}")
+    print("microbatch  block  examples/s")
+    for microbatch in options.microbatches:
+        if microbatch > len(dataset.train):
+            raise UserError(
+                f"--microbatches={microbatch}: larger than the {len(dataset.train)} training "
+                "examples; use fewer"
+            )
+        sized = dataclasses.replace(recipe, microbatch=microbatch)
+        for block, rate in probe.measure(sized, arrays, blocks, mesh):
+            print(f"{microbatch:10d}  {block:5d}  {rate:10,.0f}", flush=True)
+    print(f"table: {probe.table_path()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

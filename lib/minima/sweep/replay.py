@@ -1,0 +1,234 @@
+"""Does a recorded cell stand? Trains it again, by the engine and by a plain optax loop.
+
+The engine must repeat the record bit for bit on the same device kind; the plain loop, which knows
+neither lanes nor microbatches, must follow it within the reproducibility contract.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from minima.record import results
+from minima.record.results import Run
+from minima.runtime import compilation, devices
+from minima.runtime.errors import UserError
+from minima.sweep.budgets import Budget
+from minima.sweep.config import SweepConfig
+from minima.sweep.grid import Grid
+from minima.sweep.optimizers import make_optimizer
+from minima.sweep.plan import Cell, Plan, load_task, make_plan
+from minima.sweep.program import AXIS
+from minima.sweep.stream import Purpose, example_indices, example_keys, purpose_key
+from minima.sweep.train import train
+from minima.tasks.models import Noise
+from minima.tasks.task import Arrays, Regularisation, to_arrays
+
+# The contract (b): how far apart two orders of summation may be, and for how many updates.
+TOLERANCES = {"float32": (1e-5, 20), "float64": (1e-10, 50)}
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What `replay` found.
+
+    Attributes:
+      cell: hyperparameters.
+      differences: fields of the record that the engine did not repeat exactly; empty if it did.
+      engine, plain: training loss of every update compared, shape (updates,), nats.
+      tolerance, horizon: the contract's bound, and up to which update it is promised.
+    """
+
+    cell: Cell
+    differences: tuple[str, ...]
+    engine: np.ndarray
+    plain: np.ndarray
+    tolerance: float
+    horizon: int
+
+    @property
+    def first_beyond(self) -> int | None:
+        """The first update (from 1) whose losses differ by more than the tolerance, or None."""
+        gap = np.abs(self.engine - self.plain) / np.maximum(1, np.abs(self.plain))
+        beyond = np.flatnonzero(~(gap <= self.tolerance))
+        return int(beyond[0]) + 1 if len(beyond) else None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the record was repeated and the plain loop agrees as far as promised."""
+        first = self.first_beyond
+        return not self.differences and (first is None or first > self.horizon)
+
+    def describe(self) -> str:
+        """A few lines of plain text."""
+        first, n = self.first_beyond, len(self.plain)
+        repeated = "repeated bit for bit"
+        if self.differences:
+            repeated = "NOT repeated: " + "; ".join(self.differences)
+        agrees = f"none of {n} updates beyond {self.tolerance:g}"
+        if first is not None:
+            within = "after" if first > self.horizon else "WITHIN"
+            agrees = (
+                f"first update beyond {self.tolerance:g}: {first} of {n} ({within} the "
+                f"{self.horizon} updates promised): {self.engine[first - 1]:.9g} in the engine, "
+                f"{self.plain[first - 1]:.9g} in the plain loop"
+            )
+        name = ", ".join(f"{axis}={value:g}" for axis, value in self.cell.items())
+        return f"cell        {name}\nengine      {repeated}\nplain loop  {agrees}"
+
+
+def replay(run_dir: Path | str, cell: str, updates: int = 100) -> Replay:
+    """Trains one recorded cell again, twice.
+
+    Args:
+      run_dir: a run's directory.
+      cell: such as "bs=32,lr=0.1,seed=0", or its number in results.csv, counted from 0.
+      updates: how many updates the plain loop follows at most.
+
+    Raises:
+      UserError: no such run or cell, the cell isn't finished, or the data have changed.
+    """
+    run = results.load(run_dir)
+    config = SweepConfig.from_identity(run.config)
+    devices.configure(config.training.dtype, run.info["resolved"]["devices"])
+    compilation.use_compilation_cache()
+    task, dataset = load_task(config)
+    if dataset.checksum != run.config["data_sha256"]:
+        raise UserError(
+            f"--dataset={config.task.dataset}: the data are not those of {run.path} (another "
+            "sha256); restore the file that was trained on"
+        )
+    plan = make_plan(config, task, dataset, run.info["resolved"])
+    index = find_cell(plan.grid, cell)
+    record = _recorded(run, plan.cells[index], cell)
+    again = _by_engine(plan, index)
+    count = min(updates, max(1, record["steps"]))
+    short = dataclasses.replace(plan, config=_per_update(config, count))
+    short = dataclasses.replace(
+        short, recipe=dataclasses.replace(plan.recipe, evaluations=count, early_stopping=False)
+    )
+    curve = _by_engine(short, index)["trajectory"]["train_loss"]
+    plain = [loss for loss, _ in zip(plain_losses(plan, plan.cells[index]), curve, strict=False)]
+    tolerance, horizon = TOLERANCES[config.training.dtype]
+    return Replay(
+        plan.cells[index],
+        _differences(record, again),
+        np.array(curve),
+        np.array(plain),
+        tolerance,
+        horizon,
+    )
+
+
+def plain_losses(plan: Plan, cell: Cell) -> Iterator[float]:
+    """Trains a cell on whole batches with optax, update by update; yields training losses."""
+    task, size, seed = plan.recipe.task, cell["batch_size"], np.int32(cell["seed"])
+    arrays = jax.device_put(to_arrays(plan.dataset, task.model.dtype))
+    hyper, features = plan.order(cell).hyper, plan.recipe.features
+    optimizer = make_optimizer(plan.recipe.optimizer, hyper, features)
+
+    @jax.jit
+    def update(params: Any, state: Any, epoch: jax.Array, position: jax.Array) -> Any:
+        def mean_loss(params: Any) -> jax.Array:
+            inputs, labels = _batch(plan, arrays, seed, epoch, position)
+            extras = _extras(plan, cell, epoch, position)
+            weights = jnp.ones(size, task.model.dtype)
+            return task.training_sums(params, arrays, inputs, labels, weights, extras).loss / size
+
+        loss, gradient = jax.value_and_grad(mean_loss)(params)
+        change, state = optimizer.update(gradient, state, params)
+        return optax.apply_updates(params, change), state, loss
+
+    params = task.model.init(purpose_key(seed, Purpose.INITIALISATION))
+    state, n = optimizer.init(params), len(plan.dataset.train)
+    for step in range(plan.max_steps(cell)):
+        epoch, position = np.divmod(np.arange(step * size, (step + 1) * size), n)
+        params, state, loss = update(
+            params, state, epoch.astype(np.int32), position.astype(np.int32)
+        )
+        yield float(loss)
+
+
+def find_cell(grid: Grid, text: str) -> int:
+    """The index of the cell that a text names.
+
+    Raises:
+      UserError: it names none; says what would.
+    """
+    cells = grid.cells()
+    example = ",".join(f"{name}={value:g}" for name, value in cells[0].items())
+    if text.isdigit():
+        if int(text) < len(cells):
+            return int(text)
+        raise UserError(f"cell {text}: the run has {len(cells)}; use 0 to {len(cells) - 1}")
+    short = {"bs": "batch_size", "lr": "learning_rate"}
+    try:
+        parts = dict(part.split("=") for part in text.split(","))
+        named = {short.get(name, name): float(value) for name, value in parts.items()}
+        if set(named) != set(grid.names):
+            raise ValueError
+    except ValueError:
+        raise UserError(f"cell {text!r}: can't be read; use a number or e.g. {example}") from None
+    for i, cell in enumerate(cells):
+        if all(np.isclose(named[name], value, rtol=1e-4) for name, value in cell.items()):
+            return i
+    raise UserError(f"cell {text!r}: not on the grid of this run; use e.g. {example}")
+
+
+def _batch(plan: Plan, arrays: Arrays, seed: Any, epoch: jax.Array, position: jax.Array) -> Any:
+    n = len(plan.dataset.train)
+    index = example_indices(seed, epoch, position, n)
+    labels = arrays.train[1][index]
+    if plan.recipe.features.label_noise:
+        key = purpose_key(seed, Purpose.LABEL_NOISE)
+        labels = plan.recipe.task.noisy_labels(key, index, labels, plan.config.training.label_noise)
+    return arrays.train[0][index], labels
+
+
+def _extras(plan: Plan, cell: Cell, epoch: jax.Array, position: jax.Array) -> Regularisation:
+    def keys(purpose: Purpose) -> jax.Array:
+        return example_keys(np.int32(cell["seed"]), purpose, epoch, position)
+
+    hyper, features = plan.order(cell).hyper, plan.recipe.features
+    augments = plan.recipe.task.augmentation != "none"
+    return Regularisation(
+        keys(Purpose.AUGMENTATION) if augments else None,
+        Noise(keys(Purpose.DROPOUT), hyper.dropout) if features.dropout else None,
+        hyper.label_smoothing if features.label_smoothing else None,
+    )
+
+
+def _by_engine(plan: Plan, index: int) -> dict[str, Any]:
+    records: list[dict[str, Any]] = []
+    mesh = devices.make_mesh(AXIS, plan.layout.devices)
+    train(plan, mesh, records.append, order=[index], watcher=None)
+    return records[0]
+
+
+def _per_update(config: SweepConfig, count: int) -> SweepConfig:
+    """The same training, evaluated after each of the first `count` updates."""
+    training = dataclasses.replace(config.training, budget=Budget(steps=count), evaluations=count)
+    return dataclasses.replace(config, training=training)
+
+
+def _recorded(run: Run, cell: Cell, text: str) -> dict[str, Any]:
+    for record in run.cells:
+        if record["cell"] == cell:
+            return record
+    raise UserError(f"cell {text!r}: not finished in {run.path}; run the same command again first")
+
+
+def _differences(record: dict[str, Any], again: dict[str, Any]) -> tuple[str, ...]:
+    names = [name for name in record if name not in ("cell", "trajectory", "last_finite")]
+    pairs = [(name, record[name], again[name]) for name in names]
+    return tuple(f"{n} {a!r} recorded, {b!r} now" for n, a, b in pairs if not _same(a, b))
+
+
+def _same(a: Any, b: Any) -> bool:
+    return a == b or (a != a and b != b)

@@ -47,7 +47,7 @@ class Slot:
         slot._aim()
         slot.micro_left -= (step - slot.step) * slot.steps_per_update + consumed_micro
         if step >= slot.max_steps:
-            slot.finished = True
+            slot.step, slot.finished = slot.max_steps, True
         return slot
 
     def advance(self, limit: int) -> int:

@@ -92,7 +92,8 @@ def train(
     loop = _Loop(plan, mesh, program, arrays, on_cell, set(done), watcher)
     loop.restore(checkpoints)
     loop.queue(range(len(plan.cells)) if order is None else order)
-    stopped = loop.run(checkpoints, checkpoint_seconds, stop or StopRequest())
+    stop = StopRequest() if stop is None else stop  # an unasked request is false
+    stopped = loop.run(checkpoints, checkpoint_seconds, stop)
     seconds = time.perf_counter() - compiled
     return Totals(loop.segments, seconds, compiled - begin, stopped)
 

@@ -113,7 +113,8 @@ def make_task(
       The task and the dataset it reads: images averaged down where the model asks for it.
 
     Raises:
-      UserError: the model or the augmentation can't read this kind of data.
+      UserError: the model or the augmentation can't read this kind of data, or the images are too
+        small for the model.
     """
     entry = architecture(model)
     if dataset.kind not in entry.kinds:
@@ -125,8 +126,18 @@ def make_task(
     height = dataset.input_shape[0]
     if entry.image_size and height > entry.image_size:
         dataset = dataset.resized(entry.image_size)
+    _check_size(model, entry.least_size, dataset)
     net = Model(model, dataset.input_shape, dataset.num_classes, dtype)
     return Task(net, dataset.kind, augmentation), dataset
+
+
+def _check_size(model: str, least: int, dataset: Dataset) -> None:
+    sides = dataset.input_shape[:2]
+    if dataset.kind == "image" and min(sides) < least:
+        raise UserError(
+            f"--model={model}: needs images of at least {least}×{least} pixels, "
+            f"--dataset={dataset.name} holds {sides[0]}×{sides[1]}; use --model=mlp"
+        )
 
 
 def to_arrays(dataset: Dataset, dtype: str = "float32") -> Arrays:

@@ -31,17 +31,23 @@ class Architecture:
       kinds: the dataset kinds it reads ("image", "signal", "vector").
       image_size: images are averaged down to this many pixels a side before training; None leaves
         them as they are.
+      least_size: images need this many pixels a side; its poolings leave nothing of smaller ones.
     """
 
     build: Callable[..., nnx.Module]
     kinds: tuple[str, ...]
     image_size: int | None = None
+    least_size: int = 1
 
 
 ARCHITECTURES = {
     "mlp": Architecture(functools.partial(MLP, width=128, depth=1), ("image", "signal", "vector")),
-    "cnn": Architecture(functools.partial(CNN, channels=(16, 32), width=64), ("image",)),
-    "cnn_small": Architecture(functools.partial(CNN, channels=(8, 16), width=32), ("image",), 14),
+    "cnn": Architecture(
+        functools.partial(CNN, channels=(16, 32), width=64), ("image",), least_size=4
+    ),
+    "cnn_small": Architecture(
+        functools.partial(CNN, channels=(8, 16), width=32), ("image",), image_size=14, least_size=4
+    ),
 }
 
 

@@ -1,0 +1,165 @@
+"""The plan: microbatches, layouts, memory, warnings, and what is refused before compilation."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from minima.runtime.errors import UserError
+from minima.sweep import probe
+from minima.sweep.config import SweepConfig
+from minima.sweep.plan import choose_microbatch, make_plan
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "expected"),
+    [
+        ((32,), 4000, 32),
+        ((1024,), 4000, 256),  # no more than the largest
+        ((16, 32, 64, 128, 256, 512), 4000, 32),  # half a microbatch wasted at 16 is worth it
+        ((1,), 4000, 1),
+        ((97,), 97, 97),
+        ((97,), 40, 33),  # three microbatches of 33 hold 97 with two to spare
+        ((4, 4000), 4000, 6),  # a third of it wasted at 4 is less than 4,000 in fours costs
+    ],
+)
+def test_the_microbatch_is_the_cheapest_for_the_mix(sizes, most, expected):
+    assert choose_microbatch(sizes, most) == expected
+
+
+def test_lanes_are_no_more_than_the_cells_can_fill(make):
+    assert make(batch_sizes=(32,), learning_rates=(0.1,), seeds=(0, 1)).layout.lanes == 2
+    assert make(batch_sizes=(32,), learning_rates=(0.1,), seeds=range_(40)).layout.lanes == 8
+
+
+def range_(n):
+    return tuple(range(n))
+
+
+def test_memory_does_not_depend_on_the_number_of_cells(make):
+    few = make(batch_sizes=(8, 16), learning_rates=(0.1,), seeds=range_(8))
+    many = make(batch_sizes=(8, 16), learning_rates=(0.1, 0.2, 0.3), seeds=range_(2000))
+    assert len(many.cells) == 12_000
+    assert many.memory_bytes() == few.memory_bytes()
+
+
+def test_early_stopping_pays_for_its_second_copy(make):
+    values = {"batch_sizes": (8, 16), "learning_rates": (0.1,), "seeds": range_(8)}
+    plain = make(**values, budget="1epochs")
+    stopping = make(**values, budget="1epochs,early_stopping=2")
+    copy = plain.layout.lanes * (plain.recipe.task.model.count_parameters() * 4 + 8)
+    assert stopping.memory_bytes() - plain.memory_bytes() == copy
+
+
+def test_an_order_holds_the_cell_and_the_config_in_the_models_dtype(make):
+    plan = make(
+        batch_sizes=(8,),
+        learning_rates=(0.25,),
+        seeds=(5,),
+        budget="7steps,train_loss<=0.5,early_stopping=3",
+        evaluations=2,
+        momentum=0.5,
+        weight_decay=0.125,
+    )
+    order = plan.order(plan.cells[0])
+    assert (order.seed, order.max_steps, order.eval_every, order.patience) == (5, 7, 4, 3)
+    assert order.target == 0.5
+    assert order.hyper.learning_rate == 0.25
+    assert order.hyper.momentum == 0.5
+    assert order.hyper.weight_decay == 0.125
+    assert order.hyper.batch_size == 8
+    assert order.hyper.batch_size.dtype == np.int32
+    assert {x.dtype for x in order.hyper[:-1]} == {np.dtype("float32")}
+    assert plan.recipe.features.weight_decay
+    assert not plan.recipe.features.dropout
+
+
+def test_the_description_names_what_will_happen_and_warns(make):
+    plan = make(batch_sizes=(8, 97), learning_rates=(0.1,), seeds=(0,), budget="2epochs")
+    text = plan.describe()
+    for words in ("2 = 2 batch sizes × 1 learning rate × 1 seed", "97/24/60", "MiB", "2 to 25"):
+        assert words in text
+    assert "batch size 97 gets 2 updates, too few" in text
+    long = make(batch_sizes=(8,), learning_rates=(0.1,), seeds=(0,), budget="50epochs")
+    assert "warning" not in long.describe()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"batch_sizes": (8, 98)}, "--batch_sizes=98: more than the 97 training examples"),
+        ({"microbatch": 98}, "--microbatch=98: larger than the 97 training examples"),
+        ({"devices": 3}, "--devices=3: this machine has 2"),
+        ({"lanes": 3, "block": 2}, "--lanes=3: not a multiple of --block=2"),
+        ({"budget": "3000000000steps"}, "2^31 updates or more"),
+    ],
+)
+def test_what_cannot_run_is_refused_in_a_line(make, values, words):
+    with pytest.raises(UserError) as caught:
+        make(**{"batch_sizes": (8,), "learning_rates": (0.1,), "seeds": (0,)} | values)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_resumed_plan_keeps_what_bits_depend_on(make):
+    plan = make(batch_sizes=(8, 32), learning_rates=(0.1,), seeds=range_(9), microbatch=8)
+    task, config = plan.recipe.task, dataclasses.replace(plan.config)
+    for pinned in (
+        {"microbatch": 4, "lanes": 6, "block": 1, "devices": 2},
+        {"microbatch": 4, "lanes": 3, "block": 1, "devices": 1},
+    ):
+        assert make_plan(config, task, plan.dataset, pinned).resolved() == pinned
+    # Saved on more devices than there are now: the same lanes, spread over fewer.
+    pinned = {"microbatch": 4, "lanes": 15, "block": 1, "devices": 5}
+    resolved = make_plan(config, task, plan.dataset, pinned).resolved()
+    assert resolved == pinned | {"devices": 1}
+
+
+def test_the_plan_reads_what_was_probed(make, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    values = {"batch_sizes": (8,), "learning_rates": (0.1,), "seeds": range_(8)}
+    plan = make(**values)
+    assert plan.examples_per_second is None
+    assert "minima probe" in plan.describe()
+    assert probe.lookup(plan.recipe.task, "momentum", 8) is None
+
+    from minima.runtime import devices
+    from minima.sweep.program import AXIS
+    from minima.tasks.task import to_arrays
+
+    monkeypatch.setattr(probe, "_SECONDS", 0.01)
+    mesh = devices.make_mesh(AXIS, 2)
+    rates = dict(probe.measure(plan.recipe, to_arrays(plan.dataset), (1, 2), mesh))
+    assert set(rates) == {1, 2}
+    assert min(rates.values()) > 0
+    planned = make(**values)
+    assert planned.examples_per_second in rates.values()
+    assert "about" in planned.describe()
+    assert make(**values | {"optimizer": "adam"}).examples_per_second is None
+
+
+def test_a_wider_block_must_be_worth_it():
+    assert probe.Table({1: 100.0, 4: 105.0}).best_block() == 1
+    assert probe.Table({1: 100.0, 4: 120.0, 8: 115.0}).best_block() == 4
+    assert probe.Table({1: 100.0, 4: 120.0}).examples_per_second(3) == 120.0
+
+
+def test_a_damaged_table_counts_as_none(tmp_path, monkeypatch, make):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    probe.table_path().parent.mkdir(parents=True)
+    for text in ("", "{", "[1, 2]", '[{"key": 1}]', "{}"):
+        probe.table_path().write_text(text)
+        assert make(batch_sizes=(8,), learning_rates=(0.1,)).examples_per_second is None
+
+
+def test_identity_reads_back_and_leaves_out_where_results_go(make):
+    config = make(
+        batch_sizes=(8, 16), learning_rates=(0.1, 0.25), budget="2epochs,early_stopping=4"
+    ).config
+    again = SweepConfig.from_identity(config.identity())
+    assert again == config
+    elsewhere = dataclasses.replace(
+        config, record=dataclasses.replace(config.record, workdir="elsewhere", plan_only=True)
+    )
+    assert elsewhere.identity() == config.identity()
+    assert again.identity() == config.identity()

@@ -12,19 +12,19 @@ from minima.sweep.plan import choose_microbatch, make_plan
 
 
 @pytest.mark.parametrize(
-    ("sizes", "most", "expected"),
+    ("sizes", "most", "overhead", "expected"),
     [
-        ((32,), 4000, 32),
-        ((1024,), 4000, 256),  # no more than the largest
-        ((16, 32, 64, 128, 256, 512), 4000, 32),  # half a microbatch wasted at 16 is worth it
-        ((1,), 4000, 1),
-        ((97,), 97, 97),
-        ((97,), 40, 33),  # three microbatches of 33 hold 97 with two to spare
-        ((4, 4000), 4000, 6),  # a third of it wasted at 4 is less than 4,000 in fours costs
+        ((32,), 4000, 8, 32),
+        ((1024,), 4000, 8, 256),  # no more than the largest
+        ((16, 32, 64, 128, 256, 512), 4000, 8, 32),  # half a microbatch wasted at 16 is worth it
+        ((16, 32, 64, 128, 256, 512), 4000, 1, 16),  # here it isn't
+        ((1,), 4000, 8, 1),
+        ((97,), 97, 8, 97),
+        ((97,), 40, 8, 33),  # three microbatches of 33 hold 97 with two to spare
     ],
 )
-def test_the_microbatch_is_the_cheapest_for_the_mix(sizes, most, expected):
-    assert choose_microbatch(sizes, most) == expected
+def test_the_microbatch_is_the_cheapest_for_the_mix(sizes, most, overhead, expected):
+    assert choose_microbatch(sizes, most, overhead) == expected
 
 
 def test_lanes_are_no_more_than_the_cells_can_fill(make):

@@ -18,12 +18,11 @@ from minima.sweep.optimizers import Features, Hyper
 from minima.sweep.program import Layout, empty_lanes
 from minima.tasks import datasets
 from minima.tasks.datasets.dataset import Dataset
+from minima.tasks.models import architecture
 from minima.tasks.task import Task, make_task
 
 Cell = dict[str, Any]
 
-# A micro-step costs about as much as this many more examples: dispatch, stream and accumulation.
-_OVERHEAD_EXAMPLES = 8
 _LARGEST_MICROBATCH = 256
 _LANES_PER_CORE = 4
 _LANES_PER_ACCELERATOR = 64
@@ -191,7 +190,7 @@ def make_plan(
     return Plan(config, dataset, grid, tuple(grid.cells()), recipe, layout, rate)
 
 
-def choose_microbatch(batch_sizes: tuple[int, ...], largest: int) -> int:
+def choose_microbatch(batch_sizes: tuple[int, ...], largest: int, overhead: float) -> int:
     """The microbatch that walks a mixed plane fastest: most examples per micro-step, least padding.
 
     Minimises the mean over batch sizes B of ceil(B / m) · (overhead + m) / B over m up to
@@ -199,7 +198,7 @@ def choose_microbatch(batch_sizes: tuple[int, ...], largest: int) -> int:
     """
 
     def cost(m: int) -> float:
-        return sum(math.ceil(b / m) * (_OVERHEAD_EXAMPLES + m) / b for b in batch_sizes)
+        return sum(math.ceil(b / m) * (overhead + m) / b for b in batch_sizes)
 
     candidates = range(1, min(largest, max(batch_sizes), _LARGEST_MICROBATCH) + 1)
     return min(reversed(candidates), key=cost)
@@ -212,7 +211,8 @@ def _microbatch(config: SweepConfig, num_examples: int) -> int:
             f"--microbatch={asked}: larger than the {num_examples} training examples of "
             f"--dataset={config.task.dataset}; use at most {num_examples}"
         )
-    return asked or choose_microbatch(config.grid.batch_sizes, num_examples)
+    overhead = architecture(config.task.model).overhead
+    return asked or choose_microbatch(config.grid.batch_sizes, num_examples, overhead)
 
 
 def _layout(

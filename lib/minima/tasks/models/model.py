@@ -29,6 +29,8 @@ class Architecture:
     Attributes:
       build: (input_shape, num_classes, dtype=, rngs=) -> nnx module.
       kinds: the dataset kinds it reads ("image", "signal", "vector").
+      overhead: what a micro-step costs beside its examples (stream, accumulation, update), in
+        examples; measured on a CPU core. The plan weighs it against padding.
       image_size: images are averaged down to this many pixels a side before training; None leaves
         them as they are.
       least_size: images need this many pixels a side; its poolings leave nothing of smaller ones.
@@ -36,12 +38,15 @@ class Architecture:
 
     build: Callable[..., nnx.Module]
     kinds: tuple[str, ...]
+    overhead: float = 1
     image_size: int | None = None
     least_size: int = 1
 
 
 ARCHITECTURES = {
-    "mlp": Architecture(functools.partial(MLP, width=128, depth=1), ("image", "signal", "vector")),
+    "mlp": Architecture(
+        functools.partial(MLP, width=128, depth=1), ("image", "signal", "vector"), overhead=12
+    ),
     "cnn": Architecture(
         functools.partial(CNN, channels=(16, 32), width=64), ("image",), least_size=4
     ),

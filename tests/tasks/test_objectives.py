@@ -1,0 +1,125 @@
+"""Cross-entropy against optax and closed forms; sums against sums of parts."""
+
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from minima.tasks.objectives import classification
+
+classify = jax.jit(classification)
+gradient_of = jax.jit(jax.grad(lambda *a: classification(*a).loss))
+
+
+@pytest.fixture(autouse=True)
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def batch():
+    """Logits (12, 5), labels (12,) and weights (12,): 0, 1 and a fraction."""
+    rng = np.random.default_rng(0)
+    weights = np.resize([1.0, 0.0, 0.25], 12)
+    return 3 * rng.normal(size=(12, 5)), rng.integers(0, 5, 12).astype(np.int32), weights
+
+
+SMOOTHINGS = [None, 0.0, 0.1, 0.9]
+
+
+def targets(labels, smoothing):
+    return np.asarray(optax.smooth_labels(jax.nn.one_hot(labels, 5), smoothing or 0.0))
+
+
+def test_loss_equals_that_of_optax(batch):
+    logits, labels, weights = batch
+    losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    sums = classify(*batch)
+    np.testing.assert_allclose(sums.loss, np.sum(losses * weights), rtol=1e-14)
+    hits = logits.argmax(axis=1) == labels
+    assert 0 < hits.sum() < 12
+    assert float(sums.correct) == hits @ weights
+    assert float(sums.weight) == weights.sum()
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+def test_smoothing_equals_that_of_optax(batch, smoothing):
+    logits, labels, weights = batch
+    losses = optax.softmax_cross_entropy(logits, targets(labels, smoothing))
+    sums = classify(*batch, smoothing)
+    np.testing.assert_allclose(sums.loss, np.sum(losses * weights), rtol=1e-14)
+    # Smoothing changes the loss, not what counts as a hit.
+    assert sums.correct == classify(*batch).correct
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+def test_the_gradient_is_softmax_minus_target(batch, smoothing):
+    logits, labels, weights = batch
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = weights[:, None] * (shares - targets(labels, smoothing))
+    np.testing.assert_allclose(gradient_of(*batch, smoothing), expected, rtol=0, atol=1e-15)
+
+
+def test_equal_logits_cost_the_logarithm_of_the_classes():
+    sums = classify(np.full((3, 7), 2.5), np.array([0, 3, 6]), np.ones(3), 0.3)
+    np.testing.assert_allclose(sums.loss, 3 * np.log(7), rtol=1e-15)
+    assert float(sums.correct) == 1  # the first of equals counts as the prediction
+
+
+def test_huge_logits_do_not_overflow():
+    logits, labels = np.array([[1e300, 0], [0, 1e4]]), np.array([0, 0])
+    assert float(classify(logits, labels, np.ones(2)).loss) == 1e4
+
+
+WILD = [np.inf, -np.inf, np.nan, 1e308]
+
+
+@pytest.mark.parametrize("wild", WILD)
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+def test_padding_leaves_every_sum_as_it_was(batch, wild, smoothing):
+    logits, labels, weights = batch
+    padded = logits.copy()
+    padded[weights == 0, 1] = wild
+    np.testing.assert_array_equal(
+        classify(padded, labels, weights, smoothing), classify(logits, labels, weights, smoothing)
+    )
+    padded[weights == 0] = wild  # all of the row
+    sums = classify(padded, labels, weights, smoothing)
+    np.testing.assert_array_equal(sums, classify(logits, labels, weights, smoothing))
+    assert np.isfinite(sums).all()
+
+
+@pytest.mark.parametrize("wild", WILD)
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+def test_padding_leaves_the_gradient_as_it_was(batch, wild, smoothing):
+    # Of the rows that count: those of padding may be NaN where their own logits are not finite.
+    logits, labels, weights = batch
+    padded = logits.copy()
+    padded[weights == 0, 1] = wild
+    gradient = np.asarray(gradient_of(padded, labels, weights, smoothing))
+    expected = np.asarray(gradient_of(logits, labels, weights, smoothing))
+    np.testing.assert_array_equal(gradient[weights > 0], expected[weights > 0])
+    if np.isfinite(wild):
+        np.testing.assert_array_equal(gradient[weights == 0], 0)
+
+
+@pytest.mark.parametrize("sizes", [(6, 6), (5, 5, 2), (1,) * 12, (11, 1)])
+@pytest.mark.parametrize("smoothing", [None, 0.1])
+def test_sums_of_microbatches_add_up(batch, sizes, smoothing):
+    edges = np.cumsum((0, *sizes))
+    parts = [classify(*(a[low:high] for a in batch), smoothing) for low, high in pairwise(edges)]
+    total = np.sum(parts, axis=0)
+    np.testing.assert_allclose(total, np.array(classify(*batch, smoothing)), rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_have_the_dtype_of_the_model(batch, dtype):
+    logits, labels, weights = batch
+    smoothing = jnp.asarray(0.1, dtype)
+    sums = classify(logits.astype(dtype), labels, weights.astype(dtype), smoothing)
+    assert {leaf.dtype for leaf in sums} == {np.dtype(dtype)}
+    assert {leaf.shape for leaf in sums} == {()}

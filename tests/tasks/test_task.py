@@ -1,0 +1,275 @@
+"""A task's parts put together, and what does not fit together refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from minima.runtime.errors import UserError
+from minima.tasks.augmentation import augment
+from minima.tasks.datasets.dataset import Split, assemble
+from minima.tasks.models import Model, Noise
+from minima.tasks.objectives import classification
+from minima.tasks.task import Arrays, Regularisation, Task, make_task, to_arrays
+
+SURE = 1e-9  # chance that a right program fails one statistical test on fresh keys
+
+
+@pytest.fixture
+def x64():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def make_dataset():
+    def make(shape, kind="image", dtype=np.uint8, fraction=0.25, classes=3):
+        def split(n, seed):
+            rng = np.random.default_rng(seed)
+            inputs = rng.integers(0, 256, (n, *shape)).astype(dtype)
+            return Split(inputs, (np.arange(n) % classes).astype(np.int32))
+
+        return assemble(
+            "made",
+            split(12, 0),
+            split(5, 1),
+            num_classes=classes,
+            kind=kind,
+            validation_fraction=fraction,
+            licence="none",
+            source="made here",
+        )
+
+    return make
+
+
+def refusal(*arguments):
+    with pytest.raises(UserError) as caught:
+        make_task(*arguments)
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1
+    return line
+
+
+def test_make_task_fits_the_model_to_the_dataset(make_dataset):
+    data = make_dataset((28, 28, 3))
+    task, same = make_task(data, "cnn", "shift_flip", "float64")
+    assert same is data
+    assert task == Task(Model("cnn", (28, 28, 3), 3, "float64"), "image", "shift_flip")
+    assert hash(task) == hash(make_task(data, "cnn", "shift_flip", "float64")[0])
+    assert task != make_task(data, "cnn", "shift", "float64")[0]
+
+
+def test_cnn_small_halves_28_by_28_images(make_dataset):
+    data = make_dataset((28, 28))
+    task, small = make_task(data, "cnn_small")
+    assert task.model.input_shape == small.input_shape == (14, 14)
+    for before, after in ((data.train, small.train), (data.test, small.test)):
+        quarters = before.inputs.reshape(-1, 14, 2, 14, 2).astype(np.float64)
+        np.testing.assert_allclose(after.inputs, quarters.mean(axis=(2, 4)), rtol=1e-7)
+        np.testing.assert_array_equal(after.labels, before.labels)
+    assert small.std < data.std
+
+
+@pytest.mark.parametrize("shape", [(14, 14), (9, 11), (4, 4)])
+def test_cnn_small_leaves_small_images_alone(make_dataset, shape):
+    data = make_dataset(shape)
+    task, same = make_task(data, "cnn_small")
+    assert same is data
+    assert task.model.input_shape == shape
+
+
+@pytest.mark.parametrize("model", ["cnn", "cnn_small"])
+@pytest.mark.parametrize(("kind", "shape"), [("signal", (40,)), ("vector", (6,))])
+def test_convolutions_refuse_what_is_not_an_image(make_dataset, model, kind, shape):
+    data = make_dataset(shape, kind)
+    assert refusal(data, model) == (
+        f"--model={model}: reads image data, --dataset=made holds {kind}s; use --model=mlp"
+    )
+    assert make_task(data, "mlp")[0].kind == kind
+
+
+@pytest.mark.parametrize("model", ["cnn", "cnn_small"])
+@pytest.mark.parametrize("shape", [(2, 2), (3, 14), (14, 3), (3, 3, 3)])
+def test_convolutions_refuse_images_that_pooling_would_use_up(make_dataset, model, shape):
+    data = make_dataset(shape)
+    assert refusal(data, model) == (
+        f"--model={model}: needs images of at least 4×4 pixels, "
+        f"--dataset=made holds {shape[0]}×{shape[1]}; use --model=mlp"
+    )
+    assert make_task(data, "mlp")[0].model.count_parameters() > 0
+
+
+def test_one_pixel_is_enough_for_an_mlp(make_dataset):
+    assert make_task(make_dataset((1, 1)), "mlp")[0].model.input_shape == (1, 1)
+
+
+def test_refuses_names_and_augmentations_that_do_not_fit(make_dataset):
+    images, vectors = make_dataset((8, 8)), make_dataset((6,), "vector")
+    assert refusal(images, "cmn").endswith("did you mean cnn?")
+    assert refusal(vectors, "mlp", "shift").startswith("--augmentation=shift: ")
+    assert "--dataset" in refusal(make_dataset((15, 15)), "cnn_small")  # 14 does not divide 15
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "kept"),
+    [
+        (np.uint8, "float32", np.uint8),
+        (np.uint8, "float64", np.uint8),
+        (np.float32, "float32", np.float32),
+        (np.float32, "float64", np.float64),
+    ],
+)
+def test_arrays_hold_the_dataset(make_dataset, given, dtype, kept):
+    data = make_dataset((5, 4), dtype=given)
+    arrays = to_arrays(data, dtype)
+    splits = ((arrays.train, data.train), (arrays.validation, data.validation))
+    for (inputs, labels), split in (*splits, (arrays.test, data.test)):
+        assert inputs.dtype == kept
+        assert labels.dtype == np.int32
+        np.testing.assert_array_equal(inputs, split.inputs)
+        np.testing.assert_array_equal(labels, split.labels)
+    assert (arrays.mean.dtype, arrays.mean.shape) == (dtype, ())
+    assert (arrays.std.dtype, arrays.std.shape) == (dtype, ())
+    np.testing.assert_array_equal(arrays.mean, np.dtype(dtype).type(data.mean))
+    np.testing.assert_array_equal(arrays.std, np.dtype(dtype).type(data.std))
+
+
+def test_arrays_without_validation(make_dataset):
+    arrays = to_arrays(make_dataset((5, 4), fraction=0))
+    assert (arrays.validation[0].shape, arrays.validation[1].shape) == ((0, 5, 4), (0,))
+
+
+@pytest.fixture
+def fitted(x64, make_dataset):
+    """A task in float64 on bytes, its arrays and some parameters."""
+    task, data = make_task(make_dataset((8, 6)), "mlp", "shift_flip", "float64")
+    return task, to_arrays(data, "float64"), task.model.init(jax.random.key(0))
+
+
+def test_normalised_training_inputs_have_mean_zero_and_variance_one(fitted):
+    task, arrays, _ = fitted
+    x = np.asarray(task.normalise(arrays, jnp.asarray(arrays.train[0])))
+    assert x.dtype == np.float64
+    np.testing.assert_allclose([x.mean(), x.std()], [0, 1], rtol=0, atol=1e-13)
+
+
+def test_normalising_in_numbers(make_dataset):
+    task = make_task(make_dataset((2, 2)), "mlp")[0]
+    none = (np.zeros(0), np.zeros(0))
+    arrays = Arrays(none, none, none, np.float32(100), np.float32(50))
+    x = task.normalise(arrays, jnp.array([[0, 100, 200, 255]], jnp.uint8))
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x, [[-2, 0, 2, 3.1]], rtol=1e-6)
+
+
+def batch(arrays):
+    inputs, labels = arrays.train
+    return jnp.asarray(inputs), jnp.asarray(labels), np.resize([1.0, 0.0, 0.5], len(labels))
+
+
+def test_evaluation_sums(fitted):
+    task, arrays, params = fitted
+    inputs, labels, weights = batch(arrays)
+    sums, predictions = task.evaluation_sums(params, arrays, inputs, labels, weights)
+    x = (np.asarray(inputs, np.float64).reshape(len(labels), -1) - arrays.mean) / arrays.std
+    hidden = np.maximum(x @ params["hidden"][0]["kernel"], 0)
+    logits = hidden @ np.asarray(params["readout"]["kernel"])
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(labels)), labels]
+    np.testing.assert_allclose(sums.loss, losses @ weights, rtol=1e-12)
+    assert predictions.dtype == np.int32
+    np.testing.assert_array_equal(predictions, logits.argmax(axis=1))
+    assert float(sums.correct) == (predictions == labels) @ weights
+    # An augmentation is no part of an evaluation.
+    plain = Task(task.model, "image").evaluation_sums(params, arrays, inputs, labels, weights)
+    np.testing.assert_array_equal(plain[0], sums)
+
+
+def test_a_training_pass_without_extras_is_an_evaluation_pass(fitted):
+    task, arrays, params = fitted
+    sums = task.training_sums(params, arrays, *batch(arrays), Regularisation())
+    np.testing.assert_array_equal(sums, task.evaluation_sums(params, arrays, *batch(arrays))[0])
+
+
+def test_a_training_pass_augments_drops_and_smooths(fitted):
+    task, arrays, params = fitted
+    inputs, labels, weights = batch(arrays)
+    keys = jax.random.split(jax.random.key(1), len(labels))
+    noise, smoothing = Noise(keys, jnp.float64(0.4)), jnp.float64(0.2)
+    extras = Regularisation(keys, noise, smoothing)
+    sums = task.training_sums(params, arrays, inputs, labels, weights, extras)
+    # Raw inputs are augmented: what comes in at the edge is a raw zero, not the mean.
+    moved = np.asarray(augment("shift_flip", "image", inputs, keys), np.float64)
+    logits = task.model.apply(params, (moved - arrays.mean) / arrays.std, noise)
+    expected = classification(logits, labels, weights, smoothing)
+    np.testing.assert_allclose(sums, np.array(expected), rtol=1e-13)
+    for absent in Regularisation._fields:
+        fewer = extras._replace(**{absent: None})
+        other = task.training_sums(params, arrays, inputs, labels, weights, fewer)
+        assert abs(other.loss - sums.loss) > 1e-3, absent
+
+
+N, CLASSES = 6000, 10
+
+
+@pytest.fixture(scope="module")
+def redraw():
+    """redraw(rate, index=…, labels=…, seed=…) -> noisy labels of a ten-class task, as numpy."""
+    task = Task(Model("mlp", (3,), CLASSES), "vector")
+    apply = jax.jit(task.noisy_labels)
+
+    def call(rate, index=None, labels=None, seed=0):
+        index = np.arange(N, dtype=np.int32) if index is None else index
+        labels = (index % CLASSES).astype(np.int32) if labels is None else labels
+        noisy = apply(jax.random.key(seed), index, labels, np.float32(rate))
+        assert noisy.dtype == labels.dtype
+        return np.asarray(noisy)
+
+    return call
+
+
+CLEAN = np.arange(N, dtype=np.int32) % CLASSES
+
+
+def binomial_limits(trials, chance):
+    return stats.binom.ppf([SURE / 2, 1 - SURE / 2], trials, chance)
+
+
+def test_no_label_noise_is_the_identity(redraw):
+    np.testing.assert_array_equal(redraw(0), CLEAN)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.4, 1])
+def test_labels_are_wrong_at_the_rate_less_those_right_by_luck(redraw, rate):
+    noisy = redraw(rate)
+    wrong = noisy != CLEAN
+    low, high = binomial_limits(N, rate * (1 - 1 / CLASSES))
+    assert low <= wrong.sum() <= high
+    assert high < N * rate or rate < 0.1, "too few to tell luck from none"
+    # Every class loses as many, and the wrong labels lie anywhere but on the right one.
+    low, high = binomial_limits(N // CLASSES, rate * (1 - 1 / CLASSES))
+    lost = np.bincount(CLEAN[wrong], minlength=CLASSES)
+    assert ((low <= lost) & (lost <= high)).all()
+    distance = np.bincount((noisy - CLEAN)[wrong] % CLASSES, minlength=CLASSES)
+    assert distance[0] == 0
+    assert stats.chisquare(distance[1:]).pvalue > SURE
+
+
+def test_a_redrawn_label_depends_on_the_index_alone(redraw):
+    noisy = redraw(0.4)
+    order = np.random.default_rng(0).permutation(N).astype(np.int32)
+    np.testing.assert_array_equal(redraw(0.4, index=order), noisy[order])
+    part = order[: N // 4]
+    np.testing.assert_array_equal(redraw(0.4, index=part), noisy[part])
+    # Nor on the label: what is redrawn, and as what, stays.
+    shifted = redraw(0.4, labels=(CLEAN + 1) % CLASSES)
+    redrawn = shifted != (CLEAN + 1) % CLASSES
+    np.testing.assert_array_equal(noisy[redrawn], shifted[redrawn])
+    np.testing.assert_array_equal(redraw(1, labels=CLEAN * 0), redraw(1))
+
+
+def test_another_key_spoils_other_labels(redraw):
+    first, second = (redraw(0.4, seed=seed) != CLEAN for seed in (0, 1))
+    low, high = binomial_limits(N, 0.36**2)
+    assert low <= np.sum(first & second) <= high

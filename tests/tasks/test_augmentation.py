@@ -12,7 +12,7 @@ from minima.tasks.augmentation import AUGMENTATIONS, augment, check
 
 SURE = 1e-9  # chance that a right program fails one statistical test on fresh keys
 
-N = 3000  # examples in every test, so that all share what is compiled
+N = 8000  # examples in every test, so that all share what is compiled
 augmented = jax.jit(augment, static_argnums=(0, 1))
 
 # Kind, shape of an example, farthest shift along each axis.

@@ -47,7 +47,7 @@ PRESETS: dict[str, dict[str, object]] = {
     },
     "pod": {
         "model": "cnn",
-        "batch_sizes": "2:4096:x2",
+        "batch_sizes": "2:2048:x2",
         "learning_rates": "1e-4:1e1:log31",
         "seeds": "20",
         "budget": "200epochs",
@@ -70,17 +70,18 @@ def main(config: SweepConfig) -> int:
     with Progress() as progress:
         code = sweep.execute(prepared, command_line.flagfile(config), progress)
 
-    # Show: the plane in the terminal and as a figure.
+    # Show: the plane in the terminal and, once it is whole, as a figure.
     run = results.load(prepared.directory)
     terminal.print_plane(console, run.axes, run.cells)
-    heat_map = run.path / "figures" / "plane.png"
-    figures.plane_figure(heat_map, run.axes, run.cells, title=title(config))
-    print(f"heat map: {heat_map}")
-    print(f"results:  {run.path / 'results.csv'}")
-    print(f"curves:   make tensorboard LOGDIR={run.path / 'tensorboard'}")
     if code:
         missing = len(prepared.plan.cells) - len(run.cells)
         print(f"stopped with {missing} cells to go; the same command goes on from here")
+    else:
+        heat_map = run.path / "figures" / "plane.png"
+        figures.plane_figure(heat_map, run.axes, run.cells, title=title(config))
+        print(f"heat map: {heat_map}")
+        print(f"results:  {run.path / 'results.csv'}")
+        print(f"curves:   make tensorboard LOGDIR={run.path / 'tensorboard'}")
     print(f"run: {run.path}")
     return code
 

@@ -7,19 +7,23 @@
 A flag given explicitly (also in a --flagfile) beats the preset, which beats the field's default.
 Leaves are int, float, str, bool, Literal[...] and `X | None`, or anything whose field says how to
 read and write it: `field(default=..., metadata={"help", "parse", "format", "choices", "check"})`.
-Whatever the user can fix is one line on stderr and exit code 2; a real bug keeps its traceback.
+Whatever the user can fix is one line on stderr and exit code 2, or 75 where the disk is full; a
+real bug keeps its traceback.
 """
 
 import difflib
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from absl import app, flags, logging
 
 from config_leaves import REQUIRED, Leaf, build, choice, leaves
+from minima.record.files import DiskFull, explained
 from minima.runtime.errors import UserError
+from minima.runtime.interrupts import STOPPED_AND_SAVED
 
 Config = TypeVar("Config")
 Result = TypeVar("Result")
@@ -154,6 +158,12 @@ def _or_exit(function: Callable[..., Result], *arguments: Any) -> Result:
     except UserError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(USER_ERROR)
+    except OSError as error:
+        full = explained(error, Path(error.filename or "."))
+        if not isinstance(full, DiskFull):
+            raise
+        print("error:", full.strerror, file=sys.stderr)
+        sys.exit(STOPPED_AND_SAVED)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -4,19 +4,26 @@ Orbax loads a flipped byte without a word and calls a truncated step the latest,
 carries a crc32 per array, and restoring walks from the newest step to the first sound one.
 """
 
+import contextlib
+import errno
 import json
 import logging
 import os
+import re
+import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minima.record.files import explained
 from minima.runtime.errors import UserError
 
 _log = logging.getLogger(__name__)
+
+_SLACK_BYTES = 2**20  # for what is beside the arrays: metadata, directories
 
 Arrays = dict[str, np.ndarray]
 
@@ -34,14 +41,13 @@ class Checkpoints:
         _silence_orbax()
         self._orbax = orbax
         self._directory = Path(directory).absolute()  # Orbax refuses relative paths
-        self._manager = orbax.CheckpointManager(
-            self._directory,
-            options=orbax.CheckpointManagerOptions(
-                max_to_keep=keep,
-                enable_async_checkpointing=True,
-                cleanup_tmp_directories=True,  # what a kill in mid-save left behind
-            ),
+        options = orbax.CheckpointManagerOptions(
+            max_to_keep=keep,
+            enable_async_checkpointing=True,
+            cleanup_tmp_directories=True,  # what a kill in mid-save left behind
         )
+        with _full_disk_explained(self._directory):
+            self._manager = orbax.CheckpointManager(self._directory, options=options)
 
     def save(self, step: int, tree: Any, meta: Mapping[str, Any]) -> None:
         """Starts saving and returns; waits first for the save before, and raises if that failed.
@@ -52,6 +58,7 @@ class Checkpoints:
 
         Raises:
           ValueError: `step` lies before the newest step.
+          DiskFull: no room for it; the checkpoints before it are intact.
         """
         self.wait()  # first: a save that failed still counts as the latest step until then
         latest = self._manager.latest_step()
@@ -60,15 +67,15 @@ class Checkpoints:
                 return
             raise ValueError(f"step {step} lies before the newest checkpoint, {latest}")
         arrays = _flatten(tree)
+        _check_room(self._directory, sum(array.nbytes for array in arrays.values()))
         record = {"meta": dict(meta), "arrays": {k: _describe(a) for k, a in arrays.items()}}
-        self._manager.save(
-            step,
-            args=self._orbax.args.Composite(
-                # Orbax refuses arrays without elements; their shape and dtype say everything.
-                state=self._orbax.args.StandardSave({k: a for k, a in arrays.items() if a.size}),
-                record=self._orbax.args.JsonSave(_seal(record)),
-            ),
+        args = self._orbax.args.Composite(
+            # Orbax refuses arrays without elements; their shape and dtype say everything.
+            state=self._orbax.args.StandardSave({k: a for k, a in arrays.items() if a.size}),
+            record=self._orbax.args.JsonSave(_seal(record)),
         )
+        with _full_disk_explained(self._directory):
+            self._manager.save(step, args=args)
 
     def restore(self, abstract: Any = None) -> tuple[int, Any, dict[str, Any]] | None:
         """The newest sound checkpoint as (step, tree of NumPy arrays, meta), or None.
@@ -93,7 +100,8 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Returns when the last save is on disk; raises what went wrong with it."""
-        self._manager.wait_until_finished()
+        with _full_disk_explained(self._directory):
+            self._manager.wait_until_finished()
 
     def close(self) -> None:
         """Waits for the last save and lets go of Orbax's threads."""
@@ -151,6 +159,26 @@ class Checkpoints:
         self._manager.reload()
 
 
+def _check_room(directory: Path, size: int) -> None:
+    # Beforehand, because Orbax's threads tell standard error all about a write that fails.
+    if shutil.disk_usage(directory).free < size + _SLACK_BYTES:
+        raise explained(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), directory)
+
+
+@contextlib.contextmanager
+def _full_disk_explained(directory: Path) -> Iterator[None]:
+    """Turns what Orbax and TensorStore make of a full disk into `DiskFull`."""
+    try:
+        yield
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if match := re.search(r"os_error_code='(\d+)'", str(error)):
+            number = int(match[1])
+        if number is None:
+            raise
+        raise explained(OSError(number, os.strerror(number)), directory) from error
+
+
 def _flatten(tree: Any) -> Arrays:
     import jax
 
@@ -201,11 +229,12 @@ def _free(path: Path) -> Path:
 
 
 def _silence_orbax() -> None:
-    # Orbax tells absl's logger about every step it takes. A filter spares the messages of others.
+    # Orbax tells absl's logger about every step it takes, and about errors that it raises as well.
+    # A filter spares the messages of others.
     absl = logging.getLogger("absl")
     if _not_chatter not in absl.filters:
         absl.addFilter(_not_chatter)
 
 
 def _not_chatter(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.WARNING or "/orbax/" not in record.pathname
+    return record.levelno >= logging.CRITICAL or "/orbax/" not in record.pathname

@@ -69,7 +69,7 @@ def append_durably(path: Path, data: bytes) -> None:
 
 def explained(error: OSError, path: Path) -> OSError:
     """The same failure, as `DiskFull` with a remedy where the disk, quota or size limit is full."""
-    if error.errno not in _FULL:
+    if error.errno not in _FULL or isinstance(error, DiskFull):
         return error
     text = f"{path}: no room left to write ({error.strerror}); free some space and run again"
     return DiskFull(error.errno, text)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from minima.record import cells as cell_lines
-from minima.record.files import DiskFull, write_atomically
+from minima.record.files import DiskFull, explained, write_atomically
 from minima.record.provenance import now, provenance
 from minima.runtime.errors import UserError
 
@@ -49,6 +49,7 @@ class RunDirectory:
 
         Raises:
           UserError: another process holds the run, its config differs, or run.json is damaged.
+          DiskFull: no room for the run's files.
         """
         directory = Path(workdir) / experiment / run_id
         run = cls(directory, _take_lock(directory))
@@ -200,8 +201,12 @@ def _take_lock(directory: Path) -> BinaryIO:
             f"{directory} is in use by process {holder}; wait for it or end it, or choose another "
             "run id"
         ) from None
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n".encode())
+    try:
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n".encode())
+    except OSError as error:
+        lock.close()
+        raise explained(error, directory / "lock") from error
     return lock
 
 

@@ -88,7 +88,8 @@ class Plan:
 
     def memory_bytes(self) -> int:
         """Device memory for the state of all lanes and the data on every device."""
-        state = sum(leaf.nbytes for leaf in jax.tree.leaves(empty_lanes(self.recipe, self.layout)))
+        lane = empty_lanes(self.recipe, Layout(1, 1, 1))
+        state = sum(leaf.nbytes for leaf in jax.tree.leaves(lane)) * self.layout.lanes
         parts = (self.dataset.train, self.dataset.validation, self.dataset.test)
         data = sum(part.inputs.nbytes + part.labels.nbytes for part in parts)
         return state + data * self.layout.devices
@@ -186,6 +187,7 @@ def make_plan(
     table = probe.lookup(task, training.optimizer, microbatch)
     layout = _layout(config, pinned, len(grid), table)
     _check_steps(config, len(dataset.train))
+    _check_range(config)
     rate = table.examples_per_second(layout.block) if table else None
     return Plan(config, dataset, grid, tuple(grid.cells()), recipe, layout, rate)
 
@@ -259,6 +261,22 @@ def _check_steps(config: SweepConfig, num_examples: int) -> None:
             )
     if config.training.budget.max_steps(config.grid.batch_sizes[0], num_examples) >= 2**31:
         raise UserError(f"--budget={config.training.budget}: 2^31 updates or more; use fewer")
+
+
+def _check_range(config: SweepConfig) -> None:
+    """What the dtype can't hold would train as infinity or as zero."""
+    training, info = config.training, np.finfo(config.training.dtype)
+    named = [("learning_rates", rate) for rate in config.grid.learning_rates]
+    named += [(name, getattr(training, name)) for name in ("clip_norm", "weight_decay")]
+    named += [("divergence_loss", training.divergence_loss)]
+    if training.budget.target:
+        named += [("budget", abs(training.budget.target.value))]
+    for name, value in named:
+        if 0 < value < info.tiny or info.max < value < math.inf:
+            raise UserError(
+                f"--{name}: {value:g} is outside what {training.dtype} holds; use a number "
+                f"between {info.tiny:.3g} and {info.max:.3g}"
+            )
 
 
 def _plural(name: str, count: int) -> str:

@@ -13,11 +13,11 @@ import numpy as np
 
 from minima.record import results
 from minima.record.checkpoints import Checkpoints
-from minima.record.files import DiskFull
+from minima.record.files import DiskFull, explained
 from minima.record.run_directory import RunDirectory, config_hash, read_info
 from minima.record.tensorboard import write_curves
 from minima.runtime import compilation, devices
-from minima.runtime.interrupts import STOPPED_AND_SAVED, stop_request
+from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest, stop_request
 from minima.sweep.budgets import METRICS
 from minima.sweep.config import SweepConfig
 from minima.sweep.lane import FINALS
@@ -56,7 +56,9 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
     Raises:
       UserError: a flag, a file or a combination is wrong; nothing was written.
     """
-    devices.configure(config.training.dtype, config.engine.devices or None)
+    # No CPU device without a core of its own: where more are asked for, the plan refuses.
+    wanted = min(config.engine.devices, devices.cores())
+    devices.configure(config.training.dtype, wanted or None)
     compilation.use_compilation_cache()
     task, dataset = load_task(config)
     identity = config.identity() | {"data_sha256": dataset.checksum}
@@ -81,20 +83,25 @@ def execute(prepared: Prepared, flagfile: str, watcher: Watcher | None = None) -
 
     Raises:
       UserError: another process works on this run.
+      DiskFull: there is no room even to start.
     """
     plan, record = prepared.plan, prepared.plan.config.record
     axes = dict(plan.grid.axes)
     where = (record.workdir, prepared.experiment, prepared.run_id)
-    with RunDirectory.open(*where, prepared.identity, flagfile, axes) as run:
-        _log_to(run.path("log.txt"))
-        _log.info("plan\n%s", plan.describe())
-        run.update_info(resolved=plan.resolved(), devices=devices.description())
-        keeper = _Keeper(run, plan)
+    opened = RunDirectory.open(*where, prepared.identity, flagfile, axes)
+    with opened as run, stop_request() as stop:
         try:
-            totals = _train(plan, run, keeper, watcher)
+            _log_to(run.path("log.txt"))
+            _log.info("plan\n%s", plan.describe())
+            run.update_info(resolved=plan.resolved(), devices=devices.description())
+            keeper = _Keeper(run, plan)
+            totals = _train(plan, run, keeper, stop, watcher)
             _write_results(run, plan, totals, keeper.compilations)
-        except DiskFull as error:
-            print(f"error: {error}", file=sys.stderr)
+        except OSError as error:
+            full = explained(error, run.directory)
+            if not isinstance(full, DiskFull):
+                raise
+            print(f"error: {full.strerror}", file=sys.stderr)
             return STOPPED_AND_SAVED
         return STOPPED_AND_SAVED if totals.stopped else 0
 
@@ -138,14 +145,15 @@ def _curve_folder(directory: Path, cell: dict[str, Any]) -> Path:
     return directory / ",".join(parts)
 
 
-def _train(plan: Plan, run: RunDirectory, keeper: _Keeper, watcher: Watcher | None) -> Totals:
+def _train(
+    plan: Plan, run: RunDirectory, keeper: _Keeper, stop: StopRequest, watcher: Watcher | None
+) -> Totals:
     done = [plan.grid.index(cell["cell"]) for cell in run.cells()]
     if len(done) == len(plan.cells):
         return Totals()
     mesh = devices.make_mesh(AXIS, plan.layout.devices)
     with (
         Checkpoints(run.path("checkpoints")) as checkpoints,
-        stop_request() as stop,
         compilation.count_compilations() as compilations,
     ):
         totals = train(
@@ -185,13 +193,21 @@ def _peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux
 
 
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Says nothing: a line that finds no room on the disk is the least of its troubles."""
+
+
 def _log_to(path: Path) -> None:
     """Sends minima's own log, and nobody else's, to the run's log.txt."""
     logger = logging.getLogger("minima")
     for handler in logger.handlers[:]:
         logger.removeHandler(handler)
         handler.close()
-    handler = logging.FileHandler(path)
+    try:
+        handler = _LogFile(path)
+    except OSError as error:
+        raise explained(error, path) from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from minima.tasks.datasets.dataset import Split, assemble, sha256, split_validation
+from minima.tasks.datasets.dataset import Split, assemble, sha256, split_validation, token_dtype
 
 
 def make_split(n=10, shape=(4, 6), dtype=np.uint8, start=0):
@@ -177,3 +177,52 @@ def test_refuses_sizes_that_do_not_divide_both_sides(size, refusal):
 
 def test_refuses_to_resize_what_is_not_an_image(refusal):
     assert "holds signals" in refusal(make_dataset(kind="signal", shape=(6,)).resized, 2)
+
+
+def make_tokens(labels, kind="tokens", **options):
+    inputs = np.arange(20, dtype=np.uint8).reshape(10, 2)
+    split = Split(inputs, labels)
+    return assemble(
+        "toy",
+        split,
+        split,
+        num_classes=20,
+        kind=kind,
+        validation_fraction=0.3,
+        licence="none",
+        source="made here",
+        **options,
+    )
+
+
+def test_labels_tell_the_task():
+    next_tokens = np.arange(1, 21, dtype=np.int32).reshape(10, 2)
+    assert make_tokens(next_tokens).task == "language_model"
+    assert make_tokens(next_tokens[:, 0]).task == "classification"
+    assert make_dataset().task == "classification"
+
+
+def test_tokens_are_never_standardised():
+    dataset = make_tokens(np.zeros(10, np.int32))
+    assert (dataset.mean, dataset.std) == (0, 1)
+
+
+def test_vocabulary_and_entropy_are_kept_and_absent_elsewhere():
+    dataset = make_tokens(np.zeros(10, np.int32), vocabulary=("a", "b"), entropy=0.5)
+    assert (dataset.vocabulary, dataset.entropy) == (("a", "b"), 0.5)
+    assert (make_dataset().vocabulary, make_dataset().entropy) == (None, None)
+
+
+def test_ordered_examples_are_validated_at_their_end():
+    dataset = make_tokens(np.arange(10, dtype=np.int32), ordered=True)
+    assert dataset.train.labels.tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert dataset.validation.labels.tolist() == [7, 8, 9]
+
+
+def test_tokens_take_no_more_bytes_than_they_need():
+    sizes = {1: np.uint8, 256: np.uint8, 257: np.uint16, 65536: np.uint16, 65537: np.int32}
+    assert {count: token_dtype(count) for count in sizes} == sizes
+
+
+def test_refuses_to_resize_tokens(refusal):
+    assert "holds tokens;" in refusal(make_tokens(np.zeros(10, np.int32)).resized, 2)

@@ -8,7 +8,7 @@ import numpy as np
 
 from minima.runtime.errors import UserError
 
-Kind = Literal["image", "signal", "vector"]
+Kind = Literal["image", "signal", "vector", "tokens"]
 
 # One split for everybody: two runs with the same --validation_fraction validate on the same
 # examples, so their curves are comparable. RandomState, because its stream never changes.
@@ -19,8 +19,10 @@ SPLIT_SEED = 0
 class Split:
     """Examples of one split, read-only.
 
-    inputs: (n, ...) uint8 or float32, raw (not standardised).
-    labels: (n,) int32 class indices.
+    inputs: (n, ...) uint8 or float32, raw (not standardised); or token ids (n, T), see
+        `token_dtype`.
+    labels: (n,) int32 class indices; for a language model (n, T) int32, the token that follows
+        each input token.
     """
 
     inputs: np.ndarray
@@ -40,17 +42,19 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A classification dataset. Build one with `load` or `assemble`.
+    """Examples to classify, or text to continue. Build one with `load` or `assemble`.
 
     train, validation, test: disjoint splits; validation is taken off train and may be empty.
-    num_classes: labels are 0 .. num_classes - 1.
-    kind: images are (n, H, W) or (n, H, W, C), signals (n, T), vectors (n, D).
+    num_classes: labels are 0 .. num_classes - 1; a language model's vocabulary size.
+    kind: images are (n, H, W) or (n, H, W, C), signals and tokens (n, T), vectors (n, D).
     mean, std: scalars of train.inputs (validation and test excluded), in raw input units;
-        a program feeds its model (inputs - mean) / std.
+        a program feeds its model (inputs - mean) / std. 0 and 1 for tokens.
     licence, source: what the data may be used for and where the bytes came from.
     checksum: `sha256` of train.inputs, train.labels, validation.inputs, validation.labels,
         test.inputs, test.labels, in this order.
     stand_in: True if the data is not what its name says, only of the same form.
+    vocabulary: the symbol of each token of a character model.
+    entropy: the least possible mean loss in nats per token, where the source's is known exactly.
     """
 
     name: str
@@ -65,6 +69,13 @@ class Dataset:
     source: str
     checksum: str
     stand_in: bool
+    vocabulary: tuple[str, ...] | None = None
+    entropy: float | None = None
+
+    @property
+    def task(self) -> Literal["classification", "language_model"]:
+        """Told by the labels: one per example, or one per token."""
+        return "language_model" if self.train.labels.ndim == 2 else "classification"
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -106,13 +117,20 @@ def assemble(
     licence: str,
     source: str,
     stand_in: bool = False,
+    vocabulary: tuple[str, ...] | None = None,
+    entropy: float | None = None,
+    ordered: bool = False,
 ) -> Dataset:
     """Takes the validation split off train and derives mean, std and checksum.
 
+    ordered: training examples follow one another, as windows of a text do, so that validation is
+        the end of train; otherwise it is a seeded choice.
+
     Raises UserError if validation_fraction does not fit or all training inputs are one value.
     """
-    train, validation = split_validation(train, validation_fraction, SPLIT_SEED)
-    mean, std = _mean_and_std(train.inputs, name)
+    seed = None if ordered else SPLIT_SEED
+    train, validation = split_validation(train, validation_fraction, seed)
+    mean, std = (0.0, 1.0) if kind == "tokens" else _mean_and_std(train.inputs, name)
     checksum = _checksum(train, validation, test)
     return Dataset(
         name=name,
@@ -127,32 +145,49 @@ def assemble(
         source=source,
         checksum=checksum,
         stand_in=stand_in,
+        vocabulary=vocabulary,
+        entropy=entropy,
     )
 
 
-def split_validation(train: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Takes round(fraction · n) examples off train by a seeded permutation.
+def split_validation(train: Split, fraction: float, seed: int | None) -> tuple[Split, Split]:
+    """Takes round(fraction · n) examples off train: by a seeded permutation, or the last for None.
 
     Returns (rest, validation), each in train's order. For one seed a smaller fraction's validation
     split lies inside a larger one's. Fraction 0 gives train itself and an empty split. Raises
     UserError unless 0 <= fraction < 1 and a positive fraction leaves both splits an example.
     """
-    if not 0 <= fraction < 1:
-        raise UserError(
-            f"--validation_fraction {fraction}: must be at least 0 and less than 1, e.g. 0.2"
-        )
-    count = round(fraction * len(train))
-    if fraction > 0 and not 0 < count < len(train):
-        raise UserError(
-            f"--validation_fraction {fraction}: takes {count} of {len(train)} training examples;"
-            " give 0 or a fraction that leaves an example on either side"
-        )
+    count = validation_size(len(train), fraction)
+    if seed is None:
+        order = np.arange(len(train))[::-1]
+    else:
+        order = np.random.RandomState(seed).permutation(len(train))
     chosen = np.zeros(len(train), dtype=bool)
-    chosen[np.random.RandomState(seed).permutation(len(train))[:count]] = True
+    chosen[order[:count]] = True
     return (
         Split(train.inputs[~chosen], train.labels[~chosen]),
         Split(train.inputs[chosen], train.labels[chosen]),
     )
+
+
+def validation_size(n: int, fraction: float) -> int:
+    """How many of n training examples validate; raises UserError as `split_validation` does."""
+    if not 0 <= fraction < 1:
+        raise UserError(
+            f"--validation_fraction {fraction}: must be at least 0 and less than 1, e.g. 0.2"
+        )
+    count = round(fraction * n)
+    if fraction > 0 and not 0 < count < n:
+        raise UserError(
+            f"--validation_fraction {fraction}: takes {count} of {n} training examples;"
+            " give 0 or a fraction that leaves an example on either side"
+        )
+    return count
+
+
+def token_dtype(count: int) -> type[np.integer]:
+    """The smallest of uint8, uint16 and int32 that holds the tokens 0 .. count - 1."""
+    return np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.int32
 
 
 def sha256(*arrays: np.ndarray) -> str:
@@ -192,7 +227,8 @@ def _byte_moments(inputs: np.ndarray) -> tuple[float, float]:
 def _check_size(dataset: Dataset, size: int) -> None:
     if dataset.kind != "image":
         raise UserError(
-            f"--dataset {dataset.name!r}: holds {dataset.kind}s; only images can be resized"
+            f"--dataset {dataset.name!r}: holds {dataset.kind.removesuffix('s')}s;"
+            " only images can be resized"
         )
     height, width = dataset.input_shape[:2]
     fitting = [s for s in range(1, min(height, width) + 1) if height % s == width % s == 0]

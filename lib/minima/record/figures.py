@@ -31,6 +31,20 @@ def plane_figure(
     metric: str = "test_accuracy",
     title: str = "",
 ) -> None:
+    """Writes `plane_png` to a file, and creates its folder.
+
+    Raises:
+      ValueError: a further axis has several values.
+      DiskFull: no room.
+    """
+    png = plane_png(axes, cells, metric, title)
+    Path(path_png).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path_png, png)
+
+
+def plane_png(
+    axes: Axes, cells: Sequence[Cell], metric: str = "test_accuracy", title: str = ""
+) -> bytes:
     """Draws the mean of `metric` over seeds: learning rates across, batch sizes up, as a PNG.
 
     Every tile says what it is: its mean, how many seeds diverged or collapsed, or "not run". The
@@ -39,7 +53,6 @@ def plane_figure(
 
     Raises:
       ValueError: a further axis has several values.
-      DiskFull: no room.
     """
     found = tiles(axes, cells, metric)
     batches, rates = axes["batch_size"], axes["learning_rate"]
@@ -59,8 +72,7 @@ def plane_figure(
 
     png = io.BytesIO()
     figure.savefig(png, format="png", dpi=_DPI, bbox_inches="tight", pad_inches=0.12)
-    Path(path_png).parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path_png, png.getvalue())
+    return png.getvalue()
 
 
 def _canvas(columns: int, rows: int) -> "tuple[Figure, Plot, Plot]":

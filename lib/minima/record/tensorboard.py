@@ -5,14 +5,12 @@ crc32c of the Event. All Events of a curve set differ only in wall time, step an
 serialized as a template and NumPy writes those bytes into copies of it, 16 times faster than
 building protos. Formats: tensorboard/compat/proto/event.proto, summary.proto, and
 tensorboard/summary/writer/record_writer.py.
-
-Every function writes its file aside and renames it, so TensorBoard never reads half a record, and
-names it after its content: writing the same thing again replaces it.
 """
 
+import functools
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,48 +22,71 @@ _STEP_BYTES = 5  # a varint padded to five bytes: steps up to 2^35
 _LARGEST_STEP = 2 ** (7 * _STEP_BYTES) - 1
 
 
-def write_curves(
-    directory: Path | str,
+def write_events(directory: Path | str, name: str, events: Iterable[bytes]) -> Path:
+    """Writes serialized Events as one event file of the TensorBoard run `directory`.
+
+    The file is written aside and renamed, so that TensorBoard never reads half a record. Never use
+    a name twice while somebody may be looking: a live TensorBoard keeps following the old file.
+    Names in rising order read fastest.
+
+    Raises:
+      DiskFull: no room.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    version = Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()
+    records = (part for event in (version, *events) for part in _framed(event))
+    path = events_path(directory, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, b"".join(records), durable=False)
+    return path
+
+
+def events_path(directory: Path | str, name: str) -> Path:
+    """Where `write_events` puts a file."""
+    # TensorBoard takes any file with "tfevents" in its name for an event file.
+    return Path(directory) / f"events.out.tfevents.{name}"
+
+
+def curve_events(
     tags: Sequence[str],
     steps: np.ndarray,
     values: np.ndarray,
     wall_time: float | np.ndarray | None = None,
-    name: str = "curves",
-) -> Path:
-    """Writes K scalar curves over T steps as one event file, one Event per step.
+) -> list[bytes]:
+    """K scalar curves over T steps, one Event per step.
 
     Args:
-      directory: the TensorBoard run; created where missing.
       tags: K names; leave a metric without values out. NaN is written as NaN.
       steps: integers [T], increasing, from 0 to 2^35 - 1.
       values: floats [T, K]; TensorBoard keeps float32.
       wall_time: seconds since 1970, one or [T]; now where it is None.
-      name: tells the event files of one directory apart.
-
-    Returns: the file's path.
 
     Raises:
       ValueError: shapes do not fit, or a step is out of range.
-      DiskFull: no room.
     """
     steps, values = np.asarray(steps), np.asarray(values)
     _check(tags, steps, values)
+    if not len(tags):
+        return []
     times = np.broadcast_to(time.time() if wall_time is None else wall_time, steps.shape)
-    start = float(times[0]) if len(times) else time.time()
-    records = [_version_record(start)]
-    if len(tags):
-        records += _frame_all(_events(tags, steps, values, times.astype("<f8")))
-    return _write(directory, name, records)
+    return [row.tobytes() for row in _events(tags, steps, values, times.astype("<f8"))]
 
 
-def write_images(
-    directory: Path | str, images: Mapping[str, bytes], step: int, name: str = "images"
-) -> Path:
-    """Writes PNG files, by tag, at one step; their sizes are read from their headers.
+def summary_event(values: Iterable[Any], step: int = 0) -> bytes:
+    """An Event that holds Summary.Value protos: images, texts, what plugins have of their own."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    event = Event(wall_time=time.time(), step=step, summary=Summary(value=values))
+    return event.SerializeToString()
+
+
+def image_values(images: Mapping[str, bytes]) -> list[Any]:
+    """PNG files, by tag, as Summary.Value protos; their sizes are read from their headers.
 
     Raises:
       ValueError: something is no PNG.
-      DiskFull: no room.
     """
     from tensorboard.compat.proto.summary_pb2 import Summary
 
@@ -76,21 +97,14 @@ def write_images(
             height=height, width=width, colorspace=4, encoded_image_string=bytes(png)
         )
         values.append(Summary.Value(tag=tag, image=image))
-    return _write_summary(directory, f"{name}-{step}", values, step)
+    return values
 
 
-def write_text(
-    directory: Path | str, texts: Mapping[str, str], step: int, name: str = "text"
-) -> Path:
-    """Writes texts (Markdown), by tag, at one step.
-
-    Raises:
-      DiskFull: no room.
-    """
+def text_values(texts: Mapping[str, str]) -> list[Any]:
+    """Texts (Markdown), by tag, as Summary.Value protos."""
     from tensorboard.plugins.text.summary_v2 import text_pb
 
-    values = [value for tag, text in texts.items() for value in text_pb(tag, text).value]
-    return _write_summary(directory, f"{name}-{step}", values, step)
+    return [value for tag, text in texts.items() for value in text_pb(tag, text).value]
 
 
 def _check(tags: Sequence[str], steps: np.ndarray, values: np.ndarray) -> None:
@@ -111,7 +125,9 @@ def _events(
     rows = np.tile(np.frombuffer(template, np.uint8), (len(steps), 1))
     rows[:, 1:9] = np.ascontiguousarray(times).view(np.uint8).reshape(-1, 8)
     rows[:, 10 : 10 + _STEP_BYTES] = _varints(steps)
-    numbers = np.ascontiguousarray(values, dtype="<f4").view(np.uint8).reshape(*values.shape, 4)
+    with np.errstate(over="ignore"):  # beyond float32 is inf
+        numbers = np.ascontiguousarray(values, dtype="<f4")
+    numbers = numbers.view(np.uint8).reshape(*values.shape, 4)
     rows[:, offsets[:, None] + np.arange(4)] = numbers
     return rows
 
@@ -147,16 +163,11 @@ def _varints(numbers: np.ndarray) -> np.ndarray:
     return groups.astype(np.uint8)
 
 
-def _frame_all(rows: np.ndarray) -> list[bytes]:
-    header = _header(rows.shape[1])
-    events = [row.tobytes() for row in rows]
-    return [part for event in events for part in (header, event, _masked_crc(event))]
+def _framed(event: bytes) -> tuple[bytes, bytes, bytes]:
+    return _header(len(event)), event, _masked_crc(event)
 
 
-def _frame(event: bytes) -> bytes:
-    return _header(len(event)) + event + _masked_crc(event)
-
-
+@functools.lru_cache(maxsize=64)  # the Events of a curve set are all of one length
 def _header(length: int) -> bytes:
     data = struct.pack("<Q", length)
     return data + _masked_crc(data)
@@ -167,29 +178,6 @@ def _masked_crc(data: bytes) -> bytes:
 
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-def _version_record(wall_time: float) -> bytes:
-    from tensorboard.compat.proto.event_pb2 import Event
-
-    return _frame(Event(wall_time=wall_time, file_version="brain.Event:2").SerializeToString())
-
-
-def _write_summary(directory: Path | str, name: str, values: list[Any], step: int) -> Path:
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
-    now = time.time()
-    event = Event(wall_time=now, step=step, summary=Summary(value=values))
-    return _write(directory, name, [_version_record(now), _frame(event.SerializeToString())])
-
-
-def _write(directory: Path | str, name: str, records: list[bytes]) -> Path:
-    # TensorBoard takes any file with "tfevents" in its name for an event file.
-    path = Path(directory) / f"events.out.tfevents.{name}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, b"".join(records), durable=False)
-    return path
 
 
 def _png_size(tag: str, png: bytes) -> tuple[int, int]:

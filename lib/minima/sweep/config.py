@@ -151,7 +151,12 @@ class RecordConfig:
     checkpoint_seconds: float = _leaf(
         60.0, "time between checkpoints of cells in training", check=_NOT_NEGATIVE
     )
-    tensorboard: bool = _leaf(True, "write TensorBoard curves")
+    tensorboard: bool = _leaf(True, "write what TensorBoard shows")
+    tensorboard_cells: int = _leaf(
+        500,
+        "cells with curves in TensorBoard, spread over the grid; the table has all",
+        check=_NOT_NEGATIVE,
+    )
 
 
 @dataclass(frozen=True)

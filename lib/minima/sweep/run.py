@@ -9,18 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minima.record import results
+from minima.record.board import Board
 from minima.record.checkpoints import Checkpoints
 from minima.record.files import DiskFull, explained
 from minima.record.run_directory import RunDirectory, config_hash, read_info
-from minima.record.tensorboard import write_curves
 from minima.runtime import compilation, devices
 from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest, stop_request
-from minima.sweep.budgets import METRICS
 from minima.sweep.config import SweepConfig
-from minima.sweep.lane import FINALS
 from minima.sweep.plan import Plan, load_task, make_plan
 from minima.sweep.program import AXIS
 from minima.sweep.train import Totals, Watcher, train
@@ -95,8 +91,10 @@ def execute(prepared: Prepared, flagfile: str, watcher: Watcher | None = None) -
             _log.info("plan\n%s", plan.describe())
             run.update_info(resolved=plan.resolved(), devices=devices.description())
             keeper = _Keeper(run, plan)
+            keeper.start()
             totals = _train(plan, run, keeper, stop, watcher)
             _write_results(run, plan, totals, keeper.compilations)
+            keeper.finish()
         except OSError as error:
             full = explained(error, run.directory)
             if not isinstance(full, DiskFull):
@@ -107,42 +105,30 @@ def execute(prepared: Prepared, flagfile: str, watcher: Watcher | None = None) -
 
 
 class _Keeper:
-    """Puts each finished cell on disk: first the truth, then its curves."""
+    """Puts each finished cell on disk: first the truth, then what TensorBoard shows of it."""
 
     def __init__(self, run: RunDirectory, plan: Plan) -> None:
         self.run, self.plan = run, plan
         self.compilations = 0
+        record, axes = plan.config.record, dict(plan.grid.axes)
+        self.board = Board(run.directory, axes, record.tensorboard_cells)
+        self.shows = record.tensorboard
+
+    def start(self) -> None:
+        """Shows the sweep, and the cells that a kill left out."""
+        if self.shows:
+            self.board.start(self.run.cells())
 
     def __call__(self, cell: dict[str, Any]) -> None:
         self.run.append_cell(cell)
         _log.info("cell %s: %s after %d steps", cell["cell"], cell["status"], cell["steps"])
-        if self.plan.config.record.tensorboard:
-            write_cell_curves(self.run.path("tensorboard"), cell)
+        if self.shows:
+            self.board.add(cell)
 
-
-def write_cell_curves(directory: Path, cell: dict[str, Any]) -> None:
-    """Writes a finished cell's curves and final metrics as one TensorBoard run."""
-    folder = _curve_folder(directory, cell)
-    curve = cell["trajectory"]
-    names = [name for name in METRICS if any(value == value for value in curve[name])]
-    if names:
-        columns = [curve[name] for name in names]
-        tags = [name.replace("_", "/", 1) for name in names]
-        write_curves(folder, tags, np.array(curve["step"]), np.array(columns).T)
-    finals = np.array([[cell[name] for name in FINALS]])
-    tags = [f"final/{name}" for name in FINALS]
-    write_curves(folder, tags, np.array([cell["steps"]]), finals, name="final")
-
-
-def curves_are_written(directory: Path, cell: dict[str, Any]) -> bool:
-    """Whether `write_cell_curves` has finished for this cell."""
-    return any(_curve_folder(directory, cell).glob("*final*"))
-
-
-def _curve_folder(directory: Path, cell: dict[str, Any]) -> Path:
-    names = {"batch_size": "bs", "learning_rate": "lr"}
-    parts = (f"{names.get(axis, axis)}={value:g}" for axis, value in cell["cell"].items())
-    return directory / ",".join(parts)
+    def finish(self) -> None:
+        """Shows how the sweep stands, after its results are on disk."""
+        if self.shows:
+            self.board.finish()
 
 
 def _train(
@@ -172,10 +158,6 @@ def _train(
 
 def _write_results(run: RunDirectory, plan: Plan, totals: Totals, compilations: int) -> None:
     cells, info = run.cells(), run.info()
-    if plan.config.record.tensorboard:
-        for cell in cells:
-            if not curves_are_written(run.path("tensorboard"), cell):  # a kill came between
-                write_cell_curves(run.path("tensorboard"), cell)
     run.update_info(
         status="stopped" if totals.stopped else "complete",
         cells=len(plan.cells),

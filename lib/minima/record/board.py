@@ -1,0 +1,109 @@
+"""A sweep's TensorBoard folder, kept up while the sweep runs.
+
+Its own run holds heat maps, texts and the columns of the HParams table, each cell has a run of its
+own (see `board_cell`). A live TensorBoard keeps following the files it knows, so none is ever
+written again: what changes gets a file of a new name, and what is there is left alone.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from minima.record import board_cell, board_sweep, hparams
+from minima.record.cells import Axes, Cell
+from minima.record.run_directory import read_info
+from minima.record.tensorboard import (
+    events_path,
+    image_values,
+    summary_event,
+    text_values,
+    write_events,
+)
+
+FOLDER = "tensorboard"
+MOST_CURVES = 500
+_SNAPSHOTS = 20  # of the heat maps during a sweep: each is a file that TensorBoard keeps open
+
+
+class Board:
+    """Writes `<run directory>/tensorboard`; the caller holds the run's lock."""
+
+    def __init__(
+        self,
+        directory: Path,
+        axes: Axes,
+        most_curves: int = MOST_CURVES,
+        every: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Writes nothing yet.
+
+        Args:
+          directory: the run's directory.
+          axes: the grid.
+          most_curves: how many cells get curves; every cell is a row of the HParams table.
+          every: seconds between heat maps.
+          clock: tells them.
+        """
+        self._directory, self._axes = directory, axes
+        self._folder = directory / FOLDER
+        self._cells: list[Cell] = []
+        self._total = math.prod(len(values) for values in axes.values())
+        self._with_curves = board_cell.spread_evenly(axes, most_curves)
+        self._every, self._clock = every, clock
+        self._drawn = (clock(), 0)  # when, and with how many cells
+
+    def start(self, cells: Sequence[Cell] = ()) -> None:
+        """Describes the sweep, and writes whichever of the finished `cells` a kill left out.
+
+        Raises:
+          DiskFull: no room.
+        """
+        if not events_path(self._folder, "overview").exists():
+            info = read_info(self._directory)
+            curves = self._total if self._with_curves is None else len(self._with_curves)
+            texts = board_sweep.about(self._directory, info, self._axes, curves)
+            values = [*hparams.experiment(self._axes), *board_sweep.layout(), *text_values(texts)]
+            write_events(self._folder, "overview", [summary_event(values)])
+        for cell in cells:
+            self._write(cell)
+        self._drawn = (self._drawn[0], len(self._cells))
+
+    def add(self, cell: Cell) -> None:
+        """Writes a cell that has just finished, and now and then the heat maps.
+
+        Raises:
+          DiskFull: no room.
+        """
+        self._write(cell)
+        then, count = self._drawn
+        grown = len(self._cells) - count
+        if self._clock() - then >= self._every and grown * _SNAPSHOTS >= self._total:
+            self._draw()
+
+    def finish(self) -> None:
+        """Writes the heat maps and the outcome as they stand.
+
+        Raises:
+          DiskFull: no room.
+        """
+        if self._cells:
+            self._draw()
+
+    def _write(self, cell: Cell) -> None:
+        self._cells.append(cell)
+        if not board_cell.is_written(self._folder, cell):
+            point = tuple(cell["cell"].get(name) for name in self._axes)
+            chosen = self._with_curves is None or point in self._with_curves
+            board_cell.write_cell(self._folder, cell, chosen)
+
+    def _draw(self) -> None:
+        step = len(self._cells)
+        if not events_path(self._folder, f"plane-{step:07d}").exists():
+            images = image_values(board_sweep.heat_maps(self._axes, self._cells))
+            texts = text_values(board_sweep.outcome(self._axes, self._cells))
+            write_events(
+                self._folder, f"plane-{step:07d}", [summary_event([*images, *texts], step)]
+            )
+        self._drawn = (self._clock(), step)

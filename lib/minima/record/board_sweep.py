@@ -1,0 +1,126 @@
+"""What TensorBoard shows of a whole sweep: heat maps, what was run, where things are, a layout."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from minima.record.cells import Axes, Cell
+from minima.record.figures import plane_png
+from minima.record.plane import panels
+
+_HEAT_MAPS = ("test_accuracy", "validation_loss")
+# TensorBoard's own limit: with more runs it starts with none of them ticked, and empty charts.
+_TICKED_RUNS = 500
+
+_ABOUT = """\
+**{experiment}**, run `{run_id}`
+
+| where | what |
+|---|---|
+| Images | heat maps of the plane; the step is the number of finished cells |
+| HParams | a row per batch size and learning rate, means over the seeds that trained; \
+`diverged` and `collapsed` are shares of seeds |
+| Time Series, Scalars | a run per cell, {curves}; to choose, type a part of a name such as \
+`bs=32,` |
+| Custom Scalars | training and validation in one chart, all runs |
+| `{directory}` | results.csv, results.nc, cells.jsonl (the truth), figures, run.flags |
+
+TensorBoard reads one HParams table per folder: look at one sweep at a time
+(`make tensorboard LOGDIR={directory}/tensorboard`); over several, only one sweep's columns show.
+"""
+_MANY = """
+This sweep has more than {limit} runs, and TensorBoard ticks none of so many by itself: type a
+filter (such as `seed=0`) above the list of runs and tick the box at its top.
+"""
+
+
+def about(directory: Path, info: Mapping[str, Any], axes: Axes, curves: int) -> dict[str, str]:
+    """Texts, by tag, that are known when the sweep starts; `curves` cells have curves."""
+    count = math.prod(len(values) for values in axes.values())
+    which = "curves for all" if curves >= count else f"curves for {curves:,} of {count:,}"
+    text = _ABOUT.format(
+        experiment=info.get("experiment"),
+        run_id=info.get("run_id"),
+        directory=directory,
+        curves=which,
+    )
+    if count > _TICKED_RUNS:
+        text += _MANY.format(limit=_TICKED_RUNS)
+    environment = {
+        name: info.get(name) for name in ("started", "git", "versions", "devices", "platform")
+    }
+    return {
+        "sweep/about": text,
+        "sweep/config": _table(info.get("config") or {}),
+        "sweep/environment": _table(environment | {"command": " ".join(info.get("argv") or ())}),
+    }
+
+
+def outcome(axes: Axes, cells: Sequence[Cell]) -> dict[str, str]:
+    """How many cells there are of each status, by tag."""
+    count = math.prod(len(values) for values in axes.values())
+    counts = Counter(cell["status"] for cell in cells)
+    return {"sweep/outcome": _table({"finished": f"{len(cells):,} of {count:,}", **counts})}
+
+
+def heat_maps(axes: Axes, cells: Sequence[Cell]) -> dict[str, bytes]:
+    """PNG files, by tag: a plane per metric that has values and per combination of further axes."""
+    images = {}
+    for metric in _HEAT_MAPS:
+        for label, its_axes, its_cells in panels(axes, cells):
+            if any(math.isfinite(cell.get(metric, math.nan)) for cell in its_cells):
+                tag = f"plane/{metric}" + (f"/{label}" if label else "")
+                images[tag] = plane_png(its_axes, its_cells, metric, label)
+    return images
+
+
+def layout() -> list[Any]:
+    """Charts of the Custom Scalars page, as Summary.Value protos."""
+    from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
+    from tensorboard.plugins.custom_scalar import layout_pb2, metadata
+
+    def chart(title: str, *tags: str) -> Any:
+        content = layout_pb2.MultilineChartContent(tag=[f"^{tag}$" for tag in tags])
+        return layout_pb2.Chart(title=title, multiline=content)
+
+    pages = {
+        "training against validation": [
+            chart(name, f"train/{name}", f"validation/{name}") for name in ("accuracy", "loss")
+        ],
+        "validation": [chart(name, f"validation/{name}") for name in ("accuracy", "loss")],
+        "training": [chart(name, f"train/{name}") for name in ("accuracy", "loss")],
+    }
+    categories = [layout_pb2.Category(title=title, chart=page) for title, page in pages.items()]
+    proto = layout_pb2.Layout(category=categories).SerializeToString()
+    # By hand: the plugin's own helper imports TensorFlow. And without a class of data the fast
+    # loader would not keep a tensor of a plugin that it does not know.
+    kind = metadata.create_summary_metadata()
+    kind.data_class = summary_pb2.DATA_CLASS_TENSOR
+    tensor = tensor_pb2.TensorProto(
+        dtype=types_pb2.DT_STRING,
+        tensor_shape={"dim": []},
+        string_val=[proto],
+    )
+    return [
+        summary_pb2.Summary.Value(tag=metadata.CONFIG_SUMMARY_TAG, metadata=kind, tensor=tensor)
+    ]
+
+
+def _table(values: Mapping[str, Any]) -> str:
+    rows = [f"| {name} | {_cell(value)} |" for name, value in _flat(values).items()]
+    return "\n".join(["| | |", "|---|---|", *rows])
+
+
+def _cell(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return text.replace("|", "\\|") or "(empty)"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        here = {prefix + name: value}
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else here
+    return flat

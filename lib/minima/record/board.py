@@ -1,6 +1,6 @@
 """A sweep's TensorBoard folder, kept up while the sweep runs.
 
-Its own run holds heat maps, texts and the columns of the HParams table, each cell has a run of its
+The run `all_cells` has heat maps, texts and the columns of the HParams table; each cell has its
 own (see `board_cell`). A live TensorBoard keeps following the files it knows, so none is ever
 written again: what changes gets a file of a new name, and what is there is left alone.
 """
@@ -23,6 +23,7 @@ from minima.record.tensorboard import (
 
 FOLDER = "tensorboard"
 MOST_CURVES = 500
+_SHARE = 0.01  # of the time, at most, goes into drawing
 _SNAPSHOTS = 20  # of the heat maps during a sweep: each is a file that TensorBoard keeps open
 
 
@@ -43,11 +44,12 @@ class Board:
           directory: the run's directory.
           axes: the grid.
           most_curves: how many cells get curves; every cell is a row of the HParams table.
-          every: seconds between heat maps.
+          every: seconds between heat maps, at least.
           clock: tells them.
         """
         self._directory, self._axes = directory, axes
         self._folder = directory / FOLDER
+        self._sweep = self._folder / board_sweep.RUN
         self._cells: list[Cell] = []
         self._total = math.prod(len(values) for values in axes.values())
         self._with_curves = board_cell.spread_evenly(axes, most_curves)
@@ -60,12 +62,12 @@ class Board:
         Raises:
           DiskFull: no room.
         """
-        if not events_path(self._folder, "overview").exists():
+        if not events_path(self._sweep, "overview").exists():
             info = read_info(self._directory)
             curves = self._total if self._with_curves is None else len(self._with_curves)
             texts = board_sweep.about(self._directory, info, self._axes, curves)
             values = [*hparams.experiment(self._axes), *board_sweep.layout(), *text_values(texts)]
-            write_events(self._folder, "overview", [summary_event(values)])
+            write_events(self._sweep, "overview", [summary_event(values)])
         for cell in cells:
             self._write(cell)
         self._drawn = (self._drawn[0], len(self._cells))
@@ -96,14 +98,14 @@ class Board:
         if not board_cell.is_written(self._folder, cell):
             point = tuple(cell["cell"].get(name) for name in self._axes)
             chosen = self._with_curves is None or point in self._with_curves
-            board_cell.write_cell(self._folder, cell, chosen)
+            board_cell.write_cell(self._folder, cell, self._axes, chosen)
 
     def _draw(self) -> None:
-        step = len(self._cells)
-        if not events_path(self._folder, f"plane-{step:07d}").exists():
+        step, begin = len(self._cells), self._clock()
+        if not events_path(self._sweep, f"plane-{step:07d}").exists():
             images = image_values(board_sweep.heat_maps(self._axes, self._cells))
             texts = text_values(board_sweep.outcome(self._axes, self._cells))
-            write_events(
-                self._folder, f"plane-{step:07d}", [summary_event([*images, *texts], step)]
-            )
-        self._drawn = (self._clock(), step)
+            write_events(self._sweep, f"plane-{step:07d}", [summary_event([*images, *texts], step)])
+        end = self._clock()
+        self._every = max(self._every, (end - begin) / _SHARE)
+        self._drawn = (end, step)

@@ -11,17 +11,19 @@ from typing import Any
 import numpy as np
 
 from minima.record import hparams
-from minima.record.cells import Axes, Cell
+from minima.record.cells import Axes, Cell, spell
 from minima.record.dataset import METRICS
 from minima.record.tensorboard import curve_events, events_path, summary_event, write_events
 
 MOST_POINTS = 200  # a curve; TensorBoard's memory and its charts suffer from more
+CURVES = "curves"  # the group of their tags; before "final" in the alphabet, and so on the page
+_BLOWN_UP = 1000.0  # in a diverged cell, a loss above this is drawn as NaN, as a triangle
 _FILE = "cell"
 # Powers of 1/1.2207 (the root of x^4 = x + 1): steps of a lattice that fills a cube evenly.
 _STRIDES = (0.8191725134, 0.6710436067, 0.5497004779)
 
 
-def write_cell(directory: Path, cell: Cell, with_curves: bool = True) -> Path:
+def write_cell(directory: Path, cell: Cell, axes: Axes, with_curves: bool = True) -> Path:
     """Writes a finished cell under `directory`, a sweep's TensorBoard folder.
 
     Raises:
@@ -30,7 +32,7 @@ def write_cell(directory: Path, cell: Cell, with_curves: bool = True) -> Path:
     finals = hparams.final_scalars(cell)
     ends = curve_events(tuple(finals), np.array([cell["steps"]]), np.array([[*finals.values()]]))
     events = [
-        summary_event(hparams.session_start(cell)),
+        summary_event(hparams.session_start(cell, axes)),
         *(_curves(cell) if with_curves else ()),
         *ends,
         summary_event(hparams.session_end(cell)),
@@ -45,9 +47,7 @@ def is_written(directory: Path, cell: Cell) -> bool:
 
 def run_name(cell: Cell) -> str:
     """The cell's run in TensorBoard, such as `bs=32,lr=0.1,seed=0`; `replay` takes it too."""
-    short = {"batch_size": "bs", "learning_rate": "lr"}
-    parts = (f"{short.get(name, name)}={_spell(value)}" for name, value in cell["cell"].items())
-    return ",".join(parts)
+    return spell(cell["cell"]).replace("/", "-")  # a slash would be a folder
 
 
 def spread_evenly(axes: Axes, most: int) -> set[tuple[Any, ...]] | None:
@@ -78,15 +78,11 @@ def _curves(cell: Cell) -> list[bytes]:
         return []
     kept = thinned(len(curve["step"]))
     values = np.array([curve[name] for name in names], float).T
-    tags = [name.replace("_", "/", 1) for name in names]
+    if cell["status"] == "diverged":  # one such number would flatten all other curves of a chart
+        values[values > _BLOWN_UP] = math.nan
+    tags = [f"{CURVES}/{name}" for name in names]
     return curve_events(tags, np.array(curve["step"])[kept], values[kept])
 
 
 def _is_number(value: Any) -> bool:
     return value is not None and math.isfinite(value)
-
-
-def _spell(value: Any) -> str:
-    """The shortest text that no other value of the axis has; a slash would be a folder."""
-    text = repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
-    return text.replace("/", "-")

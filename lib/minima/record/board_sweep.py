@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from minima.record.board_cell import CURVES
 from minima.record.cells import Axes, Cell
 from minima.record.figures import plane_png
 from minima.record.plane import panels
 
+RUN = "all_cells"  # also the group of the heat maps' tags: first in the alphabet, and on the pages
 _HEAT_MAPS = ("test_accuracy", "validation_loss")
 # TensorBoard's own limit: with more runs it starts with none of them ticked, and empty charts.
 _TICKED_RUNS = 500
@@ -71,7 +73,7 @@ def heat_maps(axes: Axes, cells: Sequence[Cell]) -> dict[str, bytes]:
     for metric in _HEAT_MAPS:
         for label, its_axes, its_cells in panels(axes, cells):
             if any(math.isfinite(cell.get(metric, math.nan)) for cell in its_cells):
-                tag = f"plane/{metric}" + (f"/{label}" if label else "")
+                tag = f"{RUN}/{metric}" + (f"/{label}" if label else "")
                 images[tag] = plane_png(its_axes, its_cells, metric, label)
     return images
 
@@ -81,16 +83,16 @@ def layout() -> list[Any]:
     from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
     from tensorboard.plugins.custom_scalar import layout_pb2, metadata
 
-    def chart(title: str, *tags: str) -> Any:
-        content = layout_pb2.MultilineChartContent(tag=[f"^{tag}$" for tag in tags])
+    def chart(title: str, *names: str) -> Any:
+        content = layout_pb2.MultilineChartContent(tag=[f"^{CURVES}/{name}$" for name in names])
         return layout_pb2.Chart(title=title, multiline=content)
 
     pages = {
         "training against validation": [
-            chart(name, f"train/{name}", f"validation/{name}") for name in ("accuracy", "loss")
+            chart(name, f"train_{name}", f"validation_{name}") for name in ("accuracy", "loss")
         ],
-        "validation": [chart(name, f"validation/{name}") for name in ("accuracy", "loss")],
-        "training": [chart(name, f"train/{name}") for name in ("accuracy", "loss")],
+        "validation": [chart(name, f"validation_{name}") for name in ("accuracy", "loss")],
+        "training": [chart(name, f"train_{name}") for name in ("accuracy", "loss")],
     }
     categories = [layout_pb2.Category(title=title, chart=page) for title, page in pages.items()]
     proto = layout_pb2.Layout(category=categories).SerializeToString()
@@ -110,7 +112,7 @@ def layout() -> list[Any]:
 
 def _table(values: Mapping[str, Any]) -> str:
     rows = [f"| {name} | {_cell(value)} |" for name, value in _flat(values).items()]
-    return "\n".join(["| | |", "|---|---|", *rows])
+    return "\n".join(["| name | value |", "|---|---|", *rows])
 
 
 def _cell(value: Any) -> str:

@@ -32,6 +32,16 @@ def key(cell: Cell) -> tuple[tuple[str, Any], ...]:
     return tuple(sorted(cell["cell"].items()))
 
 
+def spell(where: Mapping[str, Any]) -> str:
+    """Hyperparameters as one text, such as `bs=32,lr=0.1,seed=0`, which `replay` takes.
+
+    Numbers have the shortest text that no other number has.
+    """
+    short = {"batch_size": "bs", "learning_rate": "lr"}
+    texts = {n: repr(v).removesuffix(".0") if isinstance(v, float) else v for n, v in where.items()}
+    return ",".join(f"{short.get(name, name)}={text}" for name, text in texts.items())
+
+
 def encode(cell: Cell) -> bytes:
     """One line of cells.jsonl, newline included; NumPy and JAX numbers and arrays are welcome.
 

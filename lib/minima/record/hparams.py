@@ -14,12 +14,14 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from minima.record.cells import Axes, Cell
+import numpy as np
+
+from minima.record.cells import Axes, Cell, spell
 from minima.record.dataset import METRICS
 from minima.record.plane import FAILURES
 
 # TensorBoard ticks the first five of each; the others are a click away.
-SHOWN = ("test_accuracy", "validation_loss", "train_loss", *FAILURES)
+SHOWN = ("test_accuracy", *FAILURES, "validation_loss", "train_loss")
 FINAL_TAGS = tuple(f"final/{name}" for name in dict.fromkeys((*SHOWN, *METRICS)))
 _MOST_HPARAMS = 5
 _MOST_CHOICES = 8  # of an axis's values, to be ticked one by one; more become a range
@@ -35,11 +37,11 @@ def experiment(axes: Axes) -> list[Any]:
     return list(summary_v2.hparams_config_pb(columns, metrics).value)
 
 
-def session_start(cell: Cell) -> list[Any]:
+def session_start(cell: Cell, axes: Axes) -> list[Any]:
     """The cell's hyperparameters, as Summary.Value protos for the cell's run."""
     from tensorboard.plugins.hparams import summary_v2
 
-    return list(summary_v2.hparams_pb(_hparams(cell["cell"]), group(cell)).value)
+    return list(summary_v2.hparams_pb(_hparams(cell["cell"]), group(cell, axes)).value)
 
 
 def session_end(cell: Cell) -> list[Any]:
@@ -73,9 +75,14 @@ def final_scalars(cell: Cell) -> dict[str, float]:
     return failed | known
 
 
-def group(cell: Cell) -> str:
-    """The row a cell belongs to: its hyperparameters without the seed."""
-    return ",".join(f"{name}={value}" for name, value in cell["cell"].items() if name != "seed")
+def group(cell: Cell, axes: Axes) -> str:
+    """The row a cell belongs to, such as `007 bs=16,lr=0.1`; rows are sorted by this text."""
+    kept = {name: values for name, values in axes.items() if name != "seed"}
+    shape = [len(values) for values in kept.values()]
+    place = [list(values).index(cell["cell"][name]) for name, values in kept.items()]
+    number = int(np.ravel_multi_index(place, shape))
+    width = len(str(math.prod(shape) - 1))
+    return f"{number:0{width}d} {spell({name: cell['cell'][name] for name in kept})}"
 
 
 def _hparams(where: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A local server of one file that can misbehave in every way a real one does."""
+"""A local server of files that can misbehave in every way a real one does."""
 
 import threading
 import time
@@ -6,19 +6,28 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `data` at any path. `ways` are taken one a request, the last one from then on."""
+    """Serves `data` at any path, or at its path if given as a dict.
+
+    `ways` are taken one a request, the last one from then on.
+    """
 
     daemon_threads = True
 
-    def __init__(self, data: bytes, *ways: str) -> None:
+    def __init__(self, data: bytes | dict[str, bytes], *ways: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.data, self.ways = data, list(ways or ["well"])
+        self.files = data if isinstance(data, dict) else {}
+        self.data = b"" if self.files else data
+        self.ways = list(ways or ["well"])
         self.ranges: list[str | None] = []
         self.over = threading.Event()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/file.bin"
+        return f"{self.base}file.bin"
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
 
     def __enter__(self) -> "Server":
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -41,6 +50,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.ranges.append(self.headers["Range"])
+        self.server.data = self.server.files.get(self.path, self.server.data)
         getattr(self, self.server.next_way())()
 
     def log_message(self, *_: object) -> None:

@@ -15,6 +15,10 @@ from minima.tasks.datasets import NAMES, load
         ("mnist1d_shufled", "mnist1d_shuffled"),
         ("MNIST-1D", "mnist1d"),
         ("data/mine.npz", "'npz:data/mine.npz'"),
+        ("mine.txt", "'text:mine.txt'"),
+        ("CIFAR-10", "cifar10"),
+        ("mnist-full", "fashion_mnist_full"),
+        ("KJV", "kjv"),
     ],
 )
 def test_guesses_what_was_meant(name, meant, refusal):
@@ -30,26 +34,35 @@ def test_lists_what_there_is(name, refusal):
         assert known in line
 
 
-@pytest.mark.parametrize("name", ["mnist1d", "mnist1d_shuffled", "npz:a.npz"])
-def test_data_dir_is_for_fashion_mnist_alone(name, refusal):
+@pytest.mark.parametrize(
+    "name", ["mnist1d", "mnist1d_shuffled", "npz:a.npz", "text:a.txt", "kjv", "markov"]
+)
+def test_data_dir_is_for_published_images_alone(name, refusal):
     assert refusal(load, name, data_dir="d").startswith("--data_dir 'd': does not apply")
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist", "npz:a.npz"])
+@pytest.mark.parametrize("name", ["fashion_mnist", "npz:a.npz", "kjv", "markov"])
 @pytest.mark.parametrize("count", [10, -1])
 def test_test_examples_is_for_mnist1d_alone(name, count, refusal):
     line = refusal(load, name, test_examples=count)
     assert line.startswith(f"--test_examples {count}: does not apply")
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist", "mnist1d"])
+@pytest.mark.parametrize("name", ["fashion_mnist", "mnist", "cifar10", "mnist1d", "npz:a.npz"])
+def test_window_is_for_sequences_of_tokens_alone(name, refusal):
+    line = refusal(load, name, window=32)
+    assert line.startswith("--window 32: does not apply")
+    assert "kjv, markov, text:PATH" in line
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "mnist1d", "kjv", "markov"])
 @pytest.mark.parametrize("fraction", [1.0, -0.5, float("nan"), 1e-9])
 def test_refuses_fractions_that_do_not_fit(name, fraction, refusal):
     line = refusal(load, name, validation_fraction=fraction)
     assert line.startswith(f"--validation_fraction {fraction}: ")
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist", "mnist1d"])
+@pytest.mark.parametrize("name", ["fashion_mnist", "mnist1d", "kjv", "markov"])
 def test_loading_twice_gives_the_same(name):
     assert load(name).checksum == load(name).checksum
 

@@ -3,59 +3,111 @@
 import difflib
 
 from minima.runtime.errors import UserError
+from minima.tasks.datasets import cifar, markov, mnist1d, npz, text
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import Dataset, Kind, Split, split_validation
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
-from minima.tasks.datasets.mnist1d import Settings, load_mnist1d
-from minima.tasks.datasets.npz import PREFIX, load_npz
+from minima.tasks.datasets.mnist import load_idx_files
 
-__all__ = ["NAMES", "Dataset", "Kind", "Split", "check_arrays", "load", "split_validation"]
+__all__ = [
+    "NAMES",
+    "WINDOW",
+    "Dataset",
+    "Kind",
+    "Split",
+    "check_arrays",
+    "load",
+    "split_validation",
+]
+
+WINDOW = text.WINDOW
 
 # What --dataset takes, and what a help text says about it.
 NAMES = {
     "fashion_mnist": "5,000 + 2,000 images of clothes, or all 70,000 with --data_dir",
+    "fashion_mnist_full": "60,000 + 10,000 images of clothes: --data_dir, Debian's, or a download",
+    "mnist": "60,000 + 10,000 images of digits: --data_dir or a download",
+    "cifar10": "50,000 + 10,000 colour images of 10 classes: --data_dir or a download",
+    "cifar100": "50,000 + 10,000 colour images of 100 classes: --data_dir or a download",
     "mnist1d": "4,000 + 1,000 generated signals, or more test signals with --test_examples",
     "mnist1d_shuffled": "mnist1d with the points of every signal in one random order",
+    "kjv": "436,248 characters of the King James Bible, in windows of --window",
+    "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
+    "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
 }
+# The datasets to which an option applies.
+DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
+TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled")
+WINDOWED = ("kjv", "markov", "text:PATH")
 
 
 def load(
-    name: str, data_dir: str = "", validation_fraction: float = 0.2, test_examples: int = 0
+    name: str,
+    data_dir: str = "",
+    validation_fraction: float = 0.2,
+    test_examples: int = 0,
+    window: int = WINDOW,
 ) -> Dataset:
     """Loads the dataset that --dataset names.
 
     name: a key of NAMES, with the path in place of PATH.
-    data_dir: where fashion_mnist finds its four IDX files; "" means the embedded subset.
+    data_dir: where image datasets find their published files; "" means the embedded subset for
+        fashion_mnist, and otherwise an installed package, minima's cache, or a download.
     validation_fraction: share of the training examples, in [0, 1), set aside for validation.
     test_examples: size of a freshly generated test set for mnist1d; 0 means the published one.
+    window: tokens in one example of a text or a Markov source.
 
     Raises UserError if a name, an option or a file is wrong, or an option does not apply.
     """
-    mnist1d = name in ("mnist1d", "mnist1d_shuffled")
-    if not mnist1d and name != "fashion_mnist" and not name.startswith(PREFIX):
-        raise UserError(f"--dataset {name!r}: is not known; {_suggestion(name)}")
-    if data_dir and name != "fashion_mnist":
-        raise UserError(
-            f"--data_dir {data_dir!r}: does not apply to --dataset {name!r}, only to fashion_mnist;"
-            " leave it out"
-        )
-    if test_examples and not mnist1d:
-        raise UserError(
-            f"--test_examples {test_examples}: does not apply to --dataset {name!r}, whose test set"
-            " is fixed, only to mnist1d and mnist1d_shuffled; leave it out"
-        )
-    if mnist1d:
-        settings = Settings(shuffle_seq=name == "mnist1d_shuffled")
-        return load_mnist1d(settings, test_examples, validation_fraction)
-    if name == "fashion_mnist":
+    key, path = _parse(name)
+    _check_options(name, key, data_dir, test_examples, window)
+    if key in TEST_EXAMPLES:
+        settings = mnist1d.Settings(shuffle_seq=key == "mnist1d_shuffled")
+        return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)
+    if key == "markov":
+        return markov.load_markov(markov.Settings(), window, validation_fraction)
+    if key == "kjv":
+        return text.load_kjv(window, validation_fraction)
+    if key == "text:PATH":
+        return text.load_text(path, window, validation_fraction)
+    if key == "npz:PATH":
+        return npz.load_npz(path, validation_fraction)
+    if key in cifar.PUBLISHED:
+        return cifar.load_cifar(key, data_dir, validation_fraction)
+    if key == "fashion_mnist":
         return load_fashion_mnist(data_dir, validation_fraction)
-    return load_npz(name.removeprefix(PREFIX), validation_fraction)
+    return load_idx_files(key, key.removesuffix("_full"), data_dir, validation_fraction)
+
+
+def _parse(name: str) -> tuple[str, str]:
+    """The key of NAMES that a name goes by, and its path."""
+    for prefix in (npz.PREFIX, text.PREFIX):
+        if name.startswith(prefix):
+            return f"{prefix}PATH", name.removeprefix(prefix)
+    if name not in NAMES:
+        raise UserError(f"--dataset {name!r}: is not known; {_suggestion(name)}")
+    return name, ""
+
+
+def _check_options(name: str, key: str, data_dir: str, test_examples: int, window: int) -> None:
+    options = [
+        (f"--data_dir {data_dir!r}", bool(data_dir), DATA_DIR),
+        (f"--test_examples {test_examples}", bool(test_examples), TEST_EXAMPLES),
+        (f"--window {window}", window != WINDOW, WINDOWED),
+    ]
+    for option, given, fitting in options:
+        if given and key not in fitting:
+            raise UserError(
+                f"{option}: does not apply to --dataset {name!r}, only to {', '.join(fitting)};"
+                " leave it out"
+            )
 
 
 def _suggestion(name: str) -> str:
-    if name.endswith(".npz"):
-        return f"did you mean {PREFIX + name!r}?"
+    for ending, prefix in ((".npz", npz.PREFIX), (".txt", text.PREFIX)):
+        if name.endswith(ending):
+            return f"did you mean {prefix + name!r}?"
     spelled = name.lower().replace("-", "_")
     close = difflib.get_close_matches(spelled, NAMES, n=1)
     meant = f"did you mean {close[0]}? " if close else ""

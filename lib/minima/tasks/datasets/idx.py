@@ -1,7 +1,9 @@
 """Reads IDX files, the format of MNIST and its relatives: a big-endian header, then bytes."""
 
 import gzip
+import hashlib
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +14,40 @@ from minima.runtime.errors import UserError
 
 GZIP_MAGIC = b"\x1f\x8b"
 UNSIGNED_BYTE = 8
+# The four files of MNIST and its relatives, and how many axes their arrays have.
+IDX_FILES = {
+    "train-images-idx3-ubyte": 3,
+    "train-labels-idx1-ubyte": 1,
+    "t10k-images-idx3-ubyte": 3,
+    "t10k-labels-idx1-ubyte": 1,
+}
+
+
+def read_idx_files(directory: Path, where: str) -> list[np.ndarray]:
+    """Reads the four IDX files of a directory, gzipped or not, in the order of IDX_FILES.
+
+    Raises UserError that opens with `where` if one is missing or damaged.
+    """
+    if not os.path.isdir(directory):
+        raise UserError(f"{where}: is not a directory; it must hold the four IDX files")
+    return [
+        read_idx(_find(directory, stem, where), rank, where) for stem, rank in IDX_FILES.items()
+    ]
+
+
+def _find(directory: Path, stem: str, where: str) -> Path:
+    for path in (directory / stem, directory / f"{stem}.gz"):
+        if os.path.exists(path):
+            return path
+    raise UserError(f"{where}: holds no {stem} or {stem}.gz; all four IDX files must be there")
+
+
+def idx_sha256(array: np.ndarray) -> str:
+    """Hex sha256 of the IDX file, not gzipped, that holds these bytes."""
+    digest = hashlib.sha256(bytes((0, 0, UNSIGNED_BYTE, array.ndim)))
+    digest.update(struct.pack(f">{array.ndim}I", *array.shape))
+    digest.update(np.ascontiguousarray(array).data if array.size else b"")
+    return digest.hexdigest()
 
 
 def read_idx(path: Path, rank: int, where: str) -> np.ndarray:

@@ -98,7 +98,7 @@ class Board:
         if not board_cell.is_written(self._folder, cell):
             point = tuple(cell["cell"].get(name) for name in self._axes)
             chosen = self._with_curves is None or point in self._with_curves
-            board_cell.write_cell(self._folder, cell, self._axes, chosen)
+            board_cell.write_cell(self._folder, cell, self._axes, self._directory.name, chosen)
 
     def _draw(self) -> None:
         step, begin = len(self._cells), self._clock()

@@ -19,12 +19,14 @@ MOST_POINTS = 200  # a curve; TensorBoard's memory and its charts suffer from mo
 CURVES = "curves"  # the group of their tags; before "final" in the alphabet, and so on the page
 _BLOWN_UP = 1000.0  # in a diverged cell, a loss above this is drawn as NaN, as a triangle
 _FILE = "cell"
-# Powers of 1/1.2207 (the root of x^4 = x + 1): steps of a lattice that fills a cube evenly.
-_STRIDES = (0.8191725134, 0.6710436067, 0.5497004779)
+# Strides of a lattice that fills a square evenly (1/p and 1/p^2, where p^3 = p + 1), and more.
+_STRIDES = (0.7548776662, 0.5698402910, 0.4142135624)
 
 
-def write_cell(directory: Path, cell: Cell, axes: Axes, with_curves: bool = True) -> Path:
-    """Writes a finished cell under `directory`, a sweep's TensorBoard folder.
+def write_cell(
+    directory: Path, cell: Cell, axes: Axes, sweep: str, with_curves: bool = True
+) -> Path:
+    """Writes a finished cell of the run `sweep` under `directory`, its TensorBoard folder.
 
     Raises:
       DiskFull: no room.
@@ -32,7 +34,7 @@ def write_cell(directory: Path, cell: Cell, axes: Axes, with_curves: bool = True
     finals = hparams.final_scalars(cell)
     ends = curve_events(tuple(finals), np.array([cell["steps"]]), np.array([[*finals.values()]]))
     events = [
-        summary_event(hparams.session_start(cell, axes)),
+        summary_event(hparams.session_start(cell, axes, sweep)),
         *(_curves(cell) if with_curves else ()),
         *ends,
         summary_event(hparams.session_end(cell)),
@@ -51,18 +53,23 @@ def run_name(cell: Cell) -> str:
 
 
 def spread_evenly(axes: Axes, most: int) -> set[tuple[Any, ...]] | None:
-    """At most `most` points of the grid, spread evenly along each of its axes; None where all fit.
+    """At most `most` points of the grid; None where all of them fit.
 
-    A lattice point per cell and the smallest values win: strides through the grid's order would
-    favour whole rows or columns.
+    The first seed's whole plane if it fits, then the second's, and of the last an even share along
+    each axis. For that every point has a place in [0, 1) on a lattice, and the smallest win:
+    strides through the grid's order would favour whole rows or columns.
     """
-    ranks = np.indices([len(values) for values in axes.values()]).reshape(len(axes), -1)
+    names = list(axes)
+    ranks = np.indices([len(axes[name]) for name in names]).reshape(len(names), -1)
     if ranks.shape[1] <= most:
         return None
-    strides = np.resize(_STRIDES, len(axes)) / (1 + np.arange(len(axes)) // len(_STRIDES))
-    chosen = np.argsort((strides @ ranks) % 1.0, kind="stable")[:most]
-    names = list(axes)
-    return {tuple(axes[names[a]][ranks[a, i]] for a in range(len(axes))) for i in chosen}
+    plane = [i for i, name in enumerate(names) if name != "seed"]
+    seed = ranks[names.index("seed")] if "seed" in names else np.zeros(ranks.shape[1])
+    lattice = (np.resize(_STRIDES, len(plane)) @ ranks[plane]) % 1.0
+    chosen = np.lexsort((lattice, seed))[:most]
+    return {
+        tuple(axes[name][r] for name, r in zip(names, ranks[:, i], strict=True)) for i in chosen
+    }
 
 
 def thinned(count: int, most: int = MOST_POINTS) -> np.ndarray:

@@ -13,29 +13,32 @@ from minima.record.plane import panels
 
 RUN = "all_cells"  # also the group of the heat maps' tags: first in the alphabet, and on the pages
 _HEAT_MAPS = ("test_accuracy", "validation_loss")
-# TensorBoard's own limit: with more runs it starts with none of them ticked, and empty charts.
-_TICKED_RUNS = 500
-
 _ABOUT = """\
 **{experiment}**, run `{run_id}`
 
 | where | what |
 |---|---|
-| Images | heat maps of the plane; the step is the number of finished cells |
+| Time Series | heat maps of the plane (the step is the number of finished cells), then curves: a \
+run per cell, {curves}; to choose, type a part of a name such as `bs=32,` or `seed=0` |
 | HParams | a row per batch size and learning rate, means over the seeds that trained; \
 `diverged` and `collapsed` are shares of seeds |
-| Time Series, Scalars | a run per cell, {curves}; to choose, type a part of a name such as \
-`bs=32,` |
-| Custom Scalars | training and validation in one chart, all runs |
+| Custom Scalars | training and validation in one chart |
 | `{directory}` | results.csv, results.nc, cells.jsonl (the truth), figures, run.flags |
 
-TensorBoard reads one HParams table per folder: look at one sweep at a time
-(`make tensorboard LOGDIR={directory}/tensorboard`); over several, only one sweep's columns show.
+Best one sweep at a time: `make tensorboard LOGDIR={directory}/tensorboard`. Over several, the
+HParams table has the columns of one of them.
 """
-_MANY = """
-This sweep has more than {limit} runs, and TensorBoard ticks none of so many by itself: type a
-filter (such as `seed=0`) above the list of runs and tick the box at its top.
-"""
+# TensorBoard's own limits: with more runs it starts with none ticked, and the pages are empty.
+_ADVICE = {
+    40: """
+With more than 40 runs, Images, Text and Custom Scalars show nothing until the list of runs is
+filtered: type `all_cells` above it, or `bs=32,`.
+""",
+    500: """
+With more than 500 runs, Time Series shows nothing until runs are ticked: type a filter above their
+list, such as `all_cells|seed=0`, and tick the box at its top.
+""",
+}
 
 
 def about(directory: Path, info: Mapping[str, Any], axes: Axes, curves: int) -> dict[str, str]:
@@ -48,8 +51,7 @@ def about(directory: Path, info: Mapping[str, Any], axes: Axes, curves: int) -> 
         directory=directory,
         curves=which,
     )
-    if count > _TICKED_RUNS:
-        text += _MANY.format(limit=_TICKED_RUNS)
+    text += "".join(advice for runs, advice in _ADVICE.items() if count + 1 > runs)
     environment = {
         name: info.get(name) for name in ("started", "git", "versions", "devices", "platform")
     }

@@ -11,7 +11,6 @@ Only what imports without TensorFlow is used: `summary_v2` and the plugin's prot
 
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,24 +23,27 @@ from minima.record.plane import FAILURES
 SHOWN = ("test_accuracy", *FAILURES, "validation_loss", "train_loss")
 FINAL_TAGS = tuple(f"final/{name}" for name in dict.fromkeys((*SHOWN, *METRICS)))
 _MOST_HPARAMS = 5
-_MOST_CHOICES = 8  # of an axis's values, to be ticked one by one; more become a range
 
 
 def experiment(axes: Axes) -> list[Any]:
-    """What the table consists of, as Summary.Value protos for the sweep's own run, once."""
+    """What the table consists of, as Summary.Value protos for the sweep's own run, once.
+
+    Without domains: TensorBoard takes the first sweep's under a folder, and would hide the rows of
+    other sweeps that lie outside.
+    """
     from tensorboard.plugins.hparams import summary_v2
 
     names = _names({name: values[0] for name, values in axes.items()})
-    columns = [summary_v2.HParam(name, _domain(axes.get(name))) for name in names]
+    columns = [summary_v2.HParam(name) for name in names]
     metrics = [summary_v2.Metric(tag, display_name=_words(tag)) for tag in FINAL_TAGS]
     return list(summary_v2.hparams_config_pb(columns, metrics).value)
 
 
-def session_start(cell: Cell, axes: Axes) -> list[Any]:
+def session_start(cell: Cell, axes: Axes, sweep: str) -> list[Any]:
     """The cell's hyperparameters, as Summary.Value protos for the cell's run."""
     from tensorboard.plugins.hparams import summary_v2
 
-    return list(summary_v2.hparams_pb(_hparams(cell["cell"]), group(cell, axes)).value)
+    return list(summary_v2.hparams_pb(_hparams(cell["cell"]), group(cell, axes, sweep)).value)
 
 
 def session_end(cell: Cell) -> list[Any]:
@@ -75,14 +77,17 @@ def final_scalars(cell: Cell) -> dict[str, float]:
     return failed | known
 
 
-def group(cell: Cell, axes: Axes) -> str:
-    """The row a cell belongs to, such as `007 bs=16,lr=0.1`; rows are sorted by this text."""
+def group(cell: Cell, axes: Axes, sweep: str) -> str:
+    """The row a cell belongs to, such as `007 bs=16,lr=0.1`; rows are sorted by this text.
+
+    The sweep's name at the end keeps cells of several sweeps under one folder apart.
+    """
     kept = {name: values for name, values in axes.items() if name != "seed"}
     shape = [len(values) for values in kept.values()]
     place = [list(values).index(cell["cell"][name]) for name, values in kept.items()]
     number = int(np.ravel_multi_index(place, shape))
     width = len(str(math.prod(shape) - 1))
-    return f"{number:0{width}d} {spell({name: cell['cell'][name] for name in kept})}"
+    return f"{number:0{width}d} {spell({name: cell['cell'][name] for name in kept})} {sweep}"
 
 
 def _hparams(where: dict[str, Any]) -> dict[str, Any]:
@@ -99,14 +104,6 @@ def _names(where: dict[str, Any]) -> list[str]:
     plane = ["batch_size", "learning_rate"]
     further = [name for name in where if name not in (*plane, "seed")]
     return [*plane, *further, "log2_batch_size", "log10_learning_rate"][:_MOST_HPARAMS]
-
-
-def _domain(values: Sequence[Any] | None) -> Any:
-    from tensorboard.plugins.hparams import summary_v2
-
-    if not values or len(values) > _MOST_CHOICES or not all(_is_number(v) for v in values):
-        return None
-    return summary_v2.Discrete([float(value) for value in values], dtype=float)
 
 
 def _is_number(value: Any) -> bool:

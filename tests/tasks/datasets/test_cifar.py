@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from minima.tasks.datasets import cifar, download, load
+from minima.tasks.datasets import cifar, load
 
 from .server import Server
 
@@ -18,7 +18,6 @@ COUNTS = {"cifar10": ([20] * 5, [10]), "cifar100": ([200], [100])}
 def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "TIMEOUT", 0.3)
 
 
 def make(name):

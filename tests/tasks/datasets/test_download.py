@@ -19,8 +19,12 @@ WHERE = "--dataset 'toy'"
 
 
 @pytest.fixture(autouse=True)
-def near_and_impatient(monkeypatch):
+def without_a_proxy(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+@pytest.fixture
+def impatient(monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", 0.3)
 
 
@@ -112,7 +116,7 @@ def test_a_rotten_part_is_started_over(tmp_path, size):
     check_whole(tmp_path)
 
 
-def test_a_connection_that_breaks_now_and_then_is_taken_up_again(tmp_path):
+def test_a_connection_that_breaks_now_and_then_is_taken_up_again(tmp_path, impatient):
     with Server(DATA, "half", "half", "stalled", "half", "well") as server:
         fetch(remote_of(server), tmp_path, WHERE)
     check_whole(tmp_path)
@@ -138,7 +142,9 @@ REASONS = {
 
 
 @pytest.mark.parametrize(("way", "reason"), REASONS.items())
-def test_says_in_one_line_what_the_server_did(tmp_path, way, reason, refusal):
+def test_says_in_one_line_what_the_server_did(tmp_path, way, reason, refusal, request):
+    if way in ("stalled", "silent", "dripping"):
+        request.getfixturevalue("impatient")
     with Server(DATA, way) as server:
         line = refusal(fetch, remote_of(server), tmp_path, WHERE)
         url = server.url
@@ -149,7 +155,7 @@ def test_says_in_one_line_what_the_server_did(tmp_path, way, reason, refusal):
     assert names(tmp_path) == (["file.bin.part"] if keeps else [])
 
 
-def test_what_broke_off_is_gone_on_with_in_the_next_call(tmp_path, refusal):
+def test_what_broke_off_is_gone_on_with_in_the_next_call(tmp_path, impatient, refusal):
     with Server(DATA, "stalled", "silent", "well") as server:
         refusal(fetch, remote_of(server), tmp_path, WHERE)
         fetch(remote_of(server), tmp_path, WHERE)

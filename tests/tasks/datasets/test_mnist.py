@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from minima.tasks.datasets import download, load, mnist
+from minima.tasks.datasets import load, mnist
 from minima.tasks.datasets.idx import idx_sha256
 
 from .idx_files import STEMS, idx, pretend_published, tiny, write
@@ -18,7 +18,6 @@ PACKAGE = "/usr/share/datasets/fashion-mnist"
 def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "TIMEOUT", 0.3)
 
 
 @pytest.mark.parametrize("name", NAMES)

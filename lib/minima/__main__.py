@@ -24,6 +24,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m minima", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    show = commands.add_parser("show", help="what a run is, how it stands and what is best")
+    show.add_argument("run_dir", metavar="RUN", help="a run's directory; it may still be running")
+    show.set_defaults(run=_show)
+
+    compare = commands.add_parser("compare", help="two runs, paired cell by cell")
+    compare.add_argument("first", metavar="RUN", help="a run's directory")
+    compare.add_argument("second", metavar="RUN", help="another; the first is taken from it")
+    compare.add_argument(
+        "--any_data", action="store_true", help="compare although the data sets differ"
+    )
+    compare.set_defaults(run=_compare)
+
     replay = commands.add_parser("replay", help="train a recorded cell again and compare")
     replay.add_argument("run_dir", metavar="RUN", help="a run's directory")
     replay.add_argument("cell", metavar="CELL", help="bs=32,lr=0.1,seed=0, or a row of results.csv")
@@ -52,6 +64,22 @@ def _positive(text: str) -> int:
 
 def _positives(text: str) -> tuple[int, ...]:
     return tuple(_positive(part) for part in text.split(","))
+
+
+def _show(options: argparse.Namespace) -> int:
+    from minima.record import results, summary, terminal
+
+    summary.print_run(terminal.make_console(), results.load(options.run_dir))
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from minima.record import comparison, results, terminal
+
+    first, second = results.load(options.first), results.load(options.second)
+    found = comparison.compare(first, second, options.any_data)
+    comparison.print_comparison(terminal.make_console(), found)
+    return 0
 
 
 def _replay(options: argparse.Namespace) -> int:

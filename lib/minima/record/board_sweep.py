@@ -10,6 +10,7 @@ from minima.record.board_cell import CURVES
 from minima.record.cells import Axes, Cell
 from minima.record.figures import plane_png
 from minima.record.plane import panels
+from minima.record.run_directory import flat
 
 RUN = "all_cells"  # also the group of the heat maps' tags: first in the alphabet, and on the pages
 _HEAT_MAPS = ("test_accuracy", "validation_loss")
@@ -113,18 +114,10 @@ def layout() -> list[Any]:
 
 
 def _table(values: Mapping[str, Any]) -> str:
-    rows = [f"| {name} | {_cell(value)} |" for name, value in _flat(values).items()]
+    rows = [f"| {name} | {_cell(value)} |" for name, value in flat(values).items()]
     return "\n".join(["| name | value |", "|---|---|", *rows])
 
 
 def _cell(value: Any) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     return text.replace("|", "\\|") or "(empty)"
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        here = {prefix + name: value}
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else here
-    return flat

@@ -178,6 +178,24 @@ def read_info(directory: Path) -> dict[str, Any]:
     return info
 
 
+def holder(directory: Path) -> str | None:
+    """The id of the process that works on the run, or None where nobody does."""
+    try:
+        with open(directory / "lock", "rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go of as the file closes
+            except BlockingIOError:
+                return _read_holder(lock)
+    except OSError:
+        pass
+    return None
+
+
+def _read_holder(lock: BinaryIO) -> str:
+    lock.seek(0)
+    return lock.read(20).decode(errors="replace").strip() or "unknown"
+
+
 def _open_lock_file(directory: Path) -> BinaryIO:
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -195,10 +213,9 @@ def _take_lock(directory: Path) -> BinaryIO:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         with lock:
-            lock.seek(0)
-            holder = lock.read(20).decode(errors="replace").strip() or "unknown"
+            process = _read_holder(lock)
         raise UserError(
-            f"{directory} is in use by process {holder}; wait for it or end it, or choose another "
+            f"{directory} is in use by process {process}; wait for it or end it, or choose another "
             "run id"
         ) from None
     try:
@@ -226,17 +243,17 @@ def _name_non_finite(value: Any) -> Any:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], limit: int = 5) -> str:
-    before, after = _flat(old), _flat(new)
+    before, after = flat(old), flat(new)
     changed = [n for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
     shown = [f"{n}: {before.get(n)!r} there, {after.get(n)!r} here" for n in changed[:limit]]
     rest = [f"{len(changed) - limit} more"] if len(changed) > limit else []
     return "; ".join(shown + rest) or "its stored hash does not match"
 
 
-def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The leaves of a nested config by their dotted names, such as `task.model`."""
     leaves: dict[str, Any] = {}
     for name, value in config.items():
-        leaves |= (
-            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-        )
+        here = {prefix + name: value}
+        leaves |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else here
     return leaves

@@ -179,7 +179,14 @@ def test_the_browser_shows_a_row_for_every_point(browse):
 
 
 def test_the_browser_draws_heat_maps_and_curves(browse):
-    pixels = browse("timeseries")
-    # The colours of the lowest values of a heat map, and of two of the runs' curves.
-    for colour, least in (((0.27, 0.0, 0.33), 500), ((0.98, 0.65, 0.0), 100)):
-        assert (np.abs(pixels - colour) < 0.06).all(-1).sum() > least
+    for _ in range(3):  # the clock is virtual: on a busy machine the picture may come too early
+        pixels = browse("timeseries")
+        heat_map = _colourful(pixels[360:560, 380:700])
+        curves = _colourful(pixels[710:930, 410:810])
+        if heat_map > 10_000 and curves > 500:
+            return
+    raise AssertionError(f"{heat_map} and {curves} coloured pixels")
+
+
+def _colourful(pixels):
+    return int(np.sum(pixels.max(-1) - pixels.min(-1) > 0.3))

@@ -266,16 +266,17 @@ def _check_steps(config: SweepConfig, num_examples: int) -> None:
 def _check_range(config: SweepConfig) -> None:
     """What the dtype can't hold would train as infinity or as zero."""
     training, info = config.training, np.finfo(config.training.dtype)
+    least, most = float(info.tiny), float(info.max)
     named = [("learning_rates", rate) for rate in config.grid.learning_rates]
     named += [(name, getattr(training, name)) for name in ("clip_norm", "weight_decay")]
     named += [("divergence_loss", training.divergence_loss)]
     if training.budget.target:
         named += [("budget", abs(training.budget.target.value))]
     for name, value in named:
-        if 0 < value < info.tiny or info.max < value < math.inf:
+        if 0 < value < least or most < value < math.inf:
             raise UserError(
                 f"--{name}: {value:g} is outside what {training.dtype} holds; use a number "
-                f"between {info.tiny:.3g} and {info.max:.3g}"
+                f"between {least:.3g} and {most:.3g}"
             )
 
 

@@ -16,7 +16,7 @@ from minima.sweep import stream
 from minima.sweep.budgets import METRICS, Status
 from minima.sweep.optimizers import Features, Hyper, make_optimizer
 from minima.sweep.stream import Purpose
-from minima.tasks.models import Noise, Params
+from minima.tasks.models import Noise, Params, State
 from minima.tasks.objectives import Sums
 from minima.tasks.task import Arrays, Regularisation, Task
 
@@ -77,9 +77,10 @@ class Order(NamedTuple):
 
 
 class Best(NamedTuple):
-    """Early stopping's memory: best validated parameters, their loss, evaluations since."""
+    """Early stopping's memory: best validated parameters and state, loss, evaluations since."""
 
     params: Params
+    state: State
     loss: jax.Array
     waited: jax.Array
 
@@ -93,7 +94,7 @@ class Lane(NamedTuple):
       epoch, position: int32, where the stream stands.
       consumed: int32, examples of the current batch already seen.
       due: bool, an evaluation is due before the next micro-step.
-      params, opt_state: the model and its optimiser.
+      params, state, opt_state: the model, its running statistics, its optimiser.
       gradient: sum of gradients over the current batch.
       weight: sum of weights over the current batch.
       tally: training-pass sums since the last evaluation.
@@ -111,6 +112,7 @@ class Lane(NamedTuple):
     consumed: jax.Array
     due: jax.Array
     params: Params
+    state: State
     opt_state: Any
     gradient: Params
     weight: jax.Array
@@ -124,10 +126,12 @@ class Lane(NamedTuple):
 
 def start(recipe: Recipe, order: Order) -> Lane:
     """A running lane at step 0 for the cell in `order`."""
-    params = recipe.task.model.init(stream.purpose_key(order.seed, Purpose.INITIALISATION))
+    key = stream.purpose_key(order.seed, Purpose.INITIALISATION)
+    params, state = recipe.task.model.init(key)
     dtype = jnp.dtype(recipe.task.model.dtype)
     zero, none = jnp.zeros((), jnp.int32), jnp.zeros((), dtype)
-    best = Best(params, jnp.full((), jnp.inf, dtype), zero) if recipe.early_stopping else None
+    infinite = jnp.full((), jnp.inf, dtype)
+    best = Best(params, state, infinite, zero) if recipe.early_stopping else None
     return Lane(
         status=jnp.full((), Status.RUNNING, jnp.int32),
         step=zero,
@@ -136,6 +140,7 @@ def start(recipe: Recipe, order: Order) -> Lane:
         consumed=zero,
         due=jnp.zeros((), bool),
         params=params,
+        state=state,
         opt_state=_optimizer(recipe, order).init(params),
         gradient=jax.tree.map(jnp.zeros_like, params),
         weight=none,
@@ -164,17 +169,20 @@ def micro_step(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane
     weights = (slot < take).astype(recipe.task.model.dtype)
     extras = _regularisation(recipe, order, epoch, position)
 
-    def loss(params: Params) -> tuple[jax.Array, Sums]:
-        sums = recipe.task.training_sums(params, arrays, inputs, labels, weights, extras)
-        return sums.loss, sums
+    def loss(params: Params) -> tuple[jax.Array, tuple[Sums, State]]:
+        sums, state = recipe.task.training_sums(
+            params, lane.state, arrays, inputs, labels, weights, extras
+        )
+        return sums.loss, (sums, state)
 
-    gradient, sums = jax.grad(loss, has_aux=True)(lane.params)
+    gradient, (sums, state) = jax.grad(loss, has_aux=True)(lane.params)
     epoch_now, position_now = _wrap(lane.epoch, lane.position + take, num_examples)
     return lane._replace(
         status=jnp.where(jnp.isfinite(sums.loss), lane.status, Status.DIVERGED),
         epoch=epoch_now,
         position=position_now,
         consumed=lane.consumed + take,
+        state=state,
         gradient=jax.tree.map(jnp.add, lane.gradient, gradient),
         weight=lane.weight + sums.weight,
         tally=jax.tree.map(jnp.add, lane.tally, sums),
@@ -208,7 +216,7 @@ def evaluate(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     The training columns are means over the training passes since the last row (they cost nothing);
     the validation columns are a pass over the whole validation set.
     """
-    validation = _means(recipe, lane.params, arrays, *arrays.validation)[0]
+    validation = _means(recipe, (lane.params, lane.state), arrays, *arrays.validation)[0]
     train = jnp.stack([lane.tally.loss, lane.tally.correct]) / lane.tally.weight
     row = jnp.concatenate([train, validation])
     lane = lane._replace(
@@ -242,17 +250,20 @@ def finish(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     Training labels are the ones trained on (label noise included). A cell that predicts one and the
     same class for the whole test set has collapsed, unless it was stopped by its target.
     """
-    params = lane.params if lane.best is None else lane.best.params
+    kept = lane if lane.best is None else lane.best
+    variables = (kept.params, kept.state)
     index = jnp.arange(len(arrays.train[1]), dtype=jnp.int32)
     labels = _labels(recipe, order, arrays, index)
-    train, _ = _means(recipe, params, arrays, arrays.train[0], labels)
-    validation, _ = _means(recipe, params, arrays, *arrays.validation)
-    test, constant = _means(recipe, params, arrays, *arrays.test)
+    train, _ = _means(recipe, variables, arrays, arrays.train[0], labels)
+    validation, _ = _means(recipe, variables, arrays, *arrays.validation)
+    test, constant = _means(recipe, variables, arrays, *arrays.test)
     collapsed = constant & (lane.status != Status.REACHED_TARGET)
     status = jnp.where(collapsed, Status.COLLAPSED, lane.status)
     status = jnp.where(jnp.isfinite(train[0] + test[0]), status, Status.DIVERGED)
     final = jnp.concatenate([train, validation, test])
-    return lane._replace(status=status.astype(jnp.int32), params=params, final=final)
+    return lane._replace(
+        status=status.astype(jnp.int32), params=kept.params, state=kept.state, final=final
+    )
 
 
 def _optimizer(recipe: Recipe, order: Order) -> optax.GradientTransformation:
@@ -291,13 +302,22 @@ def _remember(lane: Lane, loss: jax.Array) -> Best | None:
     if lane.best is None:
         return None
     better = loss < lane.best.loss
-    keep = jax.tree.map(lambda new, old: jnp.where(better, new, old), lane.params, lane.best.params)
-    waited = jnp.where(better, 0, lane.best.waited + 1)
-    return Best(keep, jnp.where(better, loss, lane.best.loss), waited)
+
+
+    def choose(new: jax.Array, old: jax.Array) -> jax.Array:
+        return jnp.where(better, new, old)
+
+    now = Best(lane.params, lane.state, loss, jnp.zeros_like(lane.best.waited))
+    past = lane.best._replace(waited=lane.best.waited + 1)
+    return jax.tree.map(choose, now, past)
 
 
 def _means(
-    recipe: Recipe, params: Params, arrays: Arrays, inputs: jax.Array, labels: jax.Array
+    recipe: Recipe,
+    variables: tuple[Params, State],
+    arrays: Arrays,
+    inputs: jax.Array,
+    labels: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """(mean loss, accuracy) of an evaluation pass, and whether all predictions are one class."""
     n, dtype = len(labels), jnp.dtype(recipe.task.model.dtype)
@@ -311,7 +331,7 @@ def _means(
         inside = index < n
         index = jnp.minimum(index, n - 1)  # padding repeats the last example with weight zero
         sums, predictions = recipe.task.evaluation_sums(
-            params, arrays, inputs[index], labels[index], inside.astype(dtype)
+            *variables, arrays, inputs[index], labels[index], inside.astype(dtype)
         )
         totals = jax.tree.map(jnp.add, totals, sums)
         return totals, jnp.minimum(low, predictions.min()), jnp.maximum(high, predictions.max())

@@ -17,23 +17,23 @@ class Sums(NamedTuple):
 def classification(
     logits: jax.Array, labels: jax.Array, weights: jax.Array, smoothing: jax.Array | None = None
 ) -> Sums:
-    """Softmax cross-entropy in nats, and hits.
+    """Softmax cross-entropy in nats, and hits, over classes or over the tokens of a sequence.
 
     Args:
-      logits: (n, classes), floating.
-      labels: (n,), integer.
-      weights: (n,), floating; zero for padding.
+      logits: (n, classes), or (n, length, classes) for a language model; floating.
+      labels: (n,) or (n, length), integer.
+      weights: (n,), floating; zero for padding. A sequence's tokens share its weight.
       smoothing: scalar s in [0, 1): the target is (1 - s) one-hot + s uniform (Szegedy et al.
         2016); None for no smoothing.
 
     Returns:
-      Sums of weights·loss, weights·(argmax is the label), weights.
+      Sums of weight·loss, weight·(argmax is the label), weight over all labels.
     """
-    log_p = jax.nn.log_softmax(logits)
-    picked = jnp.take_along_axis(log_p, labels[:, None], axis=1)[:, 0]
+    weights = jnp.broadcast_to(weights.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)
+    # Before the softmax: where a padded example overflows, its gradient would be NaN, not zero.
+    log_p = jax.nn.log_softmax(jnp.where(weights[..., None] > 0, logits, 0))
+    picked = jnp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
     if smoothing is not None:
-        picked = (1 - smoothing) * picked + smoothing * jnp.mean(log_p, axis=1)
-    correct = jnp.argmax(logits, axis=1) == labels
-    # where, not a product: a padded example's infinite loss times zero would be NaN.
-    loss = jnp.sum(jnp.where(weights > 0, -picked * weights, 0))
-    return Sums(loss, jnp.sum(correct * weights), jnp.sum(weights))
+        picked = (1 - smoothing) * picked + smoothing * jnp.mean(log_p, axis=-1)
+    correct = jnp.argmax(logits, axis=-1) == labels
+    return Sums(-jnp.sum(picked * weights), jnp.sum(correct * weights), jnp.sum(weights))

@@ -11,7 +11,16 @@ from minima.runtime.errors import UserError
 from minima.tasks import augmentation as augmentations
 from minima.tasks import objectives
 from minima.tasks.datasets.dataset import Dataset, Split
-from minima.tasks.models import Model, Noise, Params, architecture
+from minima.tasks.models import (
+    Architecture,
+    Model,
+    Noise,
+    Params,
+    Settings,
+    State,
+    Training,
+    architecture,
+)
 from minima.tasks.objectives import Sums
 
 
@@ -45,7 +54,7 @@ class Task:
 
     Attributes:
       model: the model, with input shape, classes and dtype.
-      kind: "image", "signal" or "vector".
+      kind: "image", "signal", "vector" or "tokens".
       augmentation: a key of `augmentation.AUGMENTATIONS`.
     """
 
@@ -53,31 +62,35 @@ class Task:
     kind: str
     augmentation: str = "none"
 
-    def normalise(self, arrays: Arrays, inputs: jax.Array) -> jax.Array:
-        """Raw inputs (n, ...) of any dtype to (x - mean) / std in the model's dtype."""
+    def prepare(self, arrays: Arrays, inputs: jax.Array) -> jax.Array:
+        """What the model reads: (x - mean) / std in its dtype; tokens stay integers."""
+        if self.kind == "tokens":
+            return inputs.astype(jnp.int32)
         return (inputs.astype(self.model.dtype) - arrays.mean) / arrays.std
 
     def training_sums(
         self,
         params: Params,
+        state: State,
         arrays: Arrays,
         inputs: jax.Array,
         labels: jax.Array,
         weights: jax.Array,
         extras: Regularisation,
-    ) -> Sums:
-        """Loss, hits and weight of one microbatch in a training pass."""
+    ) -> tuple[Sums, State]:
+        """Loss, hits and weight of one microbatch in a training pass; the model's state after."""
         if extras.augmentation_keys is not None:
             inputs = augmentations.augment(
                 self.augmentation, self.kind, inputs, extras.augmentation_keys
             )
-        logits = self.model.apply(params, self.normalise(arrays, inputs), extras.noise)
-        return objectives.classification(logits, labels, weights, extras.smoothing)
+        training = Training(weights, extras.noise)
+        logits, state = self.model.apply(params, state, self.prepare(arrays, inputs), training)
+        return objectives.classification(logits, labels, weights, extras.smoothing), state
 
     def noisy_labels(
         self, key: jax.Array, index: jax.Array, labels: jax.Array, rate: jax.Array | float
     ) -> jax.Array:
-        """Labels (n,) of training examples `index` (n,), each redrawn uniformly at a fixed rate.
+        """Labels (n, ...) of training examples `index` (n,), each redrawn uniformly at a fixed rate.
 
         An example's draw depends on the key and its index alone: it keeps its (wrong) label for
         the whole of training (Zhang et al. 2017). A redrawn label is right by luck 1 in `classes`.
@@ -85,50 +98,112 @@ class Task:
 
         def redraw(i: jax.Array, label: jax.Array) -> jax.Array:
             flip_key, class_key = jax.random.split(jax.random.fold_in(key, i))
-            other = jax.random.randint(class_key, (), 0, self.model.num_classes, jnp.int32)
-            return jnp.where(jax.random.bernoulli(flip_key, rate), other, label)
+            classes = self.model.settings.num_classes
+            other = jax.random.randint(class_key, label.shape, 0, classes, jnp.int32)
+            return jnp.where(jax.random.bernoulli(flip_key, rate, label.shape), other, label)
 
         return jax.vmap(redraw)(index, labels)
 
     def evaluation_sums(
         self,
         params: Params,
+        state: State,
         arrays: Arrays,
         inputs: jax.Array,
         labels: jax.Array,
         weights: jax.Array,
     ) -> tuple[Sums, jax.Array]:
-        """Sums of an evaluation pass, and the predicted classes, shape (n,) int32."""
-        logits = self.model.apply(params, self.normalise(arrays, inputs))
-        predictions = jnp.argmax(logits, axis=1).astype(jnp.int32)
+        """Sums of an evaluation pass, and the predicted classes, int32 in the labels' shape."""
+        logits, _ = self.model.apply(params, state, self.prepare(arrays, inputs))
+        predictions = jnp.argmax(logits, axis=-1).astype(jnp.int32)
         return objectives.classification(logits, labels, weights), predictions
 
 
+@dataclass(frozen=True)
+class ModelChoice:
+    """What the flags say of a model; zero and "default" leave it to the architecture.
+
+    Attributes:
+      name: a key of `models.ARCHITECTURES`.
+      width, depth: of the hidden layers.
+      norm: one of `norms.NORMS`, or "default".
+      positions: whether a transformer knows where its inputs stand.
+    """
+
+    name: str
+    width: int = 0
+    depth: int = 0
+    norm: str = "default"
+    positions: bool = True
+
+
 def make_task(
-    dataset: Dataset, model: str, augmentation: str = "none", dtype: str = "float32"
+    dataset: Dataset, choice: ModelChoice, augmentation: str = "none", dtype: str = "float32"
 ) -> tuple[Task, Dataset]:
-    """Fits a model's name to a dataset.
+    """Fits a model to a dataset.
 
     Returns:
       The task and the dataset it reads: images averaged down where the model asks for it.
 
     Raises:
-      UserError: the model or the augmentation can't read this kind of data, or the images are too
-        small for the model.
+      UserError: the model or the augmentation can't read this kind of data, the images are too
+        small for the model, or the model has no such norm, width or depth.
     """
-    entry = architecture(model)
-    if dataset.kind not in entry.kinds:
-        raise UserError(
-            f"--model={model}: reads {' or '.join(entry.kinds)} data, --dataset={dataset.name} "
-            f"holds {dataset.kind}s; use --model=mlp"
-        )
+    entry = architecture(choice.name)
+    _check_kind(choice.name, entry, dataset)
+    _check_choice(choice, entry)
     augmentations.check(augmentation, dataset.kind)
     height = dataset.input_shape[0]
-    if entry.image_size and height > entry.image_size:
+    if dataset.kind == "image" and entry.image_size and height > entry.image_size:
         dataset = dataset.resized(entry.image_size)
-    _check_size(model, entry.least_size, dataset)
-    net = Model(model, dataset.input_shape, dataset.num_classes, dtype)
-    return Task(net, dataset.kind, augmentation), dataset
+    _check_size(choice.name, entry.least_size, dataset)
+    settings = Settings(
+        input_shape=dataset.input_shape,
+        kind=dataset.kind,
+        num_classes=dataset.num_classes,
+        vocabulary=len(dataset.vocabulary or ()) or dataset.num_classes,
+        per_position=dataset.task == "language_model",
+        width=choice.width or entry.width,
+        depth=choice.depth or entry.depth,
+        norm=entry.norms[0] if choice.norm == "default" else choice.norm,
+        positions=choice.positions,
+        parameter_dtype=dtype,
+    )
+    return Task(Model(choice.name, settings), dataset.kind, augmentation), dataset
+
+
+def _check_kind(name: str, entry: Architecture, dataset: Dataset) -> None:
+    if dataset.kind not in entry.kinds:
+        wants = " or ".join(entry.kinds)
+        use = "lstm or transformer" if dataset.kind == "tokens" else "mlp"
+        raise UserError(
+            f"--model={name}: reads {wants} data, --dataset={dataset.name} holds "
+            f"{_plural(dataset.kind)}; use --model={use}"
+        )
+    if dataset.task == "language_model" and not entry.language:
+        raise UserError(
+            f"--model={name}: is no language model, which --dataset={dataset.name} asks for; use "
+            "--model=lstm or transformer"
+        )
+
+
+def _check_choice(choice: ModelChoice, entry: Architecture) -> None:
+    if choice.norm != "default" and choice.norm not in entry.norms:
+        raise UserError(
+            f"--norm={choice.norm}: --model={choice.name} has {', '.join(sorted(entry.norms))}; "
+            "use one of these"
+        )
+    if choice.width % entry.width_multiple:
+        raise UserError(
+            f"--width={choice.width}: --model={choice.name} needs a multiple of "
+            f"{entry.width_multiple}"
+        )
+    if choice.depth and not entry.depth:
+        raise UserError(f"--depth={choice.depth}: --model={choice.name} has none; use --model=mlp")
+
+
+def _plural(kind: str) -> str:
+    return kind if kind.endswith("s") else kind + "s"
 
 
 def _check_size(model: str, least: int, dataset: Dataset) -> None:
@@ -137,6 +212,11 @@ def _check_size(model: str, least: int, dataset: Dataset) -> None:
         raise UserError(
             f"--model={model}: needs images of at least {least}×{least} pixels, "
             f"--dataset={dataset.name} holds {sides[0]}×{sides[1]}; use --model=mlp"
+        )
+    if dataset.kind == "signal" and model == "cnn1d" and sides[0] < least:
+        raise UserError(
+            f"--model={model}: needs signals of at least {least} samples, "
+            f"--dataset={dataset.name} holds {sides[0]}; use --model=mlp"
         )
 
 

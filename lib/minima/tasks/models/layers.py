@@ -1,4 +1,4 @@
-"""Layers shared by the models: convolution as a matrix product, pooling, per-example dropout.
+"""Layers shared by the models: dense, convolutions as matrix products, pooling, dropout.
 
 XLA's own convolution gradients on CPU run 25 to 50 times slower than its forward pass, and a
 convolution whose kernel differs per lane becomes a grouped convolution under `jax.vmap`. Written as
@@ -17,7 +17,7 @@ lecun_normal = jax.nn.initializers.lecun_normal()
 
 
 class Noise(NamedTuple):
-    """Randomness of a training pass; absent (None) in evaluation.
+    """Randomness of a training pass.
 
     Attributes:
       keys: one PRNG key per example, shape (n,). An example's noise thus depends on the example's
@@ -29,47 +29,90 @@ class Noise(NamedTuple):
     dropout: jax.Array
 
 
-def dropout(x: jax.Array, noise: Noise | None, layer: int) -> jax.Array:
+class Training(NamedTuple):
+    """What a layer knows in a training pass; None in its place means evaluation.
+
+    Attributes:
+      weights: (n,), 1 for real examples and 0 for padding: batch statistics count the former.
+      noise: dropout's randomness, or None where nothing is dropped.
+    """
+
+    weights: jax.Array
+    noise: Noise | None = None
+
+
+def dropout(x: jax.Array, training: Training | None, layer: int) -> jax.Array:
     """Inverted dropout with one key per example (Srivastava et al. 2014).
 
     Args:
       x: activations, shape (n, ...), floating.
-      noise: keys of shape (n,) and the rate; None leaves x unchanged.
+      training: with noise for n examples; without any, x is left unchanged.
       layer: a number that tells this layer's masks from those of the model's other layers.
 
     Returns:
-      x with units zeroed with probability `noise.dropout` and the rest divided by 1 - rate.
+      x with units zeroed with the noise's probability and the rest divided by 1 - probability.
     """
-    if noise is None:
+    if training is None or training.noise is None:
         return x
-    keep = 1 - noise.dropout
+    keep = 1 - training.noise.dropout
 
     def mask(key: jax.Array) -> jax.Array:
         return jax.random.bernoulli(jax.random.fold_in(key, layer), keep, x.shape[1:])
 
-    return jnp.where(jax.vmap(mask)(noise.keys), x / keep.astype(x.dtype), 0)
+    return jnp.where(jax.vmap(mask)(training.noise.keys), x / keep.astype(x.dtype), 0)
 
 
-class Conv3x3(nnx.Module):
-    """A 3×3 convolution, stride 1, zero padding 1, as one matrix product over patches.
+class Conv(nnx.Module):
+    """A square convolution in one or two dimensions, as one matrix product over patches.
 
-    Weights start from N(0, 2 / (9·channels_in)) (He et al. 2015), the bias at zero. The kernel has
-    shape (9 · channels_in, channels_out); rows are ordered (row offset, column offset, channel).
+    Weights start from N(0, 2 / fan_in) with fan_in = size^dimensions · channels_in (He et al.
+    2015), the bias, if any, at zero. The kernel has shape (fan_in, channels_out); rows are ordered
+    (offsets…, channel).
     """
 
-    def __init__(self, channels_in: int, channels_out: int, *, dtype: jnp.dtype, rngs: nnx.Rngs):
-        """Draws the kernel from `rngs.params`."""
-        self.kernel = nnx.Param(he_normal(rngs.params(), (9 * channels_in, channels_out), dtype))
-        self.bias = nnx.Param(jnp.zeros((channels_out,), dtype))
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        *,
+        size: int = 3,
+        stride: int = 1,
+        padding: int = 1,
+        dimensions: int = 2,
+        bias: bool = True,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        """Draws the kernel from `rngs.params`; `padding` zeros go on every side."""
+        self.size, self.stride, self.padding, self.dimensions = size, stride, padding, dimensions
+        fan_in = size**dimensions * channels_in
+        self.kernel = nnx.Param(he_normal(rngs.params(), (fan_in, channels_out), dtype))
+        self.bias = nnx.Param(jnp.zeros((channels_out,), dtype)) if bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Maps (n, height, width, channels_in) to (n, height, width, channels_out)."""
-        n, height, width, channels = x.shape
-        padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        shifts = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
-        patches = jnp.concatenate(shifts, axis=-1).reshape(n * height * width, 9 * channels)
-        product = patches @ self.kernel[...] + self.bias[...][None, :]
-        return product.reshape(n, height, width, -1)
+        """Maps (n, *space, channels_in) to (n, *space', channels_out)."""
+        patches = self._patches(x)
+        product = patches.reshape(-1, patches.shape[-1]) @ self.kernel[...]
+        if self.bias is not None:
+            product = product + self.bias[...][None, :]
+        return product.reshape(*patches.shape[:-1], -1)
+
+    def _patches(self, x: jax.Array) -> jax.Array:
+        if self.size == 1 and not self.padding:
+            return x[(slice(None), *[slice(None, None, self.stride)] * self.dimensions)]
+        space = x.shape[1:-1]
+        sides = [(self.padding, self.padding)] * self.dimensions
+        padded = jnp.pad(x, [(0, 0), *sides, (0, 0)])
+        out = [(s + 2 * self.padding - self.size) // self.stride + 1 for s in space]
+        last = [(o - 1) * self.stride + 1 for o in out]
+        offsets = [()]
+        for _ in range(self.dimensions):
+            offsets = [(*o, i) for o in offsets for i in range(self.size)]
+        cuts = [
+            (slice(None), *(slice(i, i + e, self.stride) for i, e in zip(o, last, strict=True)))
+            for o in offsets
+        ]
+        return jnp.concatenate([padded[cut] for cut in cuts], axis=-1)
 
 
 def max_pool_2x2(x: jax.Array) -> jax.Array:

@@ -1,46 +1,37 @@
-"""Multi-layer perceptron on flattened inputs."""
+"""Multi-layer perceptron on flattened inputs, and its limit without a hidden layer."""
 
+import math
 from itertools import pairwise
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
-from minima.tasks.models.layers import Noise, dropout, lecun_normal, linear
+from minima.tasks.models.layers import Training, dropout, lecun_normal, linear
+from minima.tasks.models.norms import make_norm
+from minima.tasks.models.settings import Settings
 
 
 class MLP(nnx.Module):
     """`depth` hidden ReLU layers of `width` units, then a linear read-out.
 
     Hidden weights start from N(0, 2/fan_in) (He et al. 2015), the read-out from N(0, 1/fan_in),
-    biases at zero. Dropout, if any, follows every hidden layer.
+    biases at zero. Normalisation, if any, comes before ReLU, dropout after it. With `residual`,
+    layers after the first add to their input. Depth 0 is multinomial logistic regression.
     """
 
-    def __init__(
-        self,
-        input_shape: tuple[int, ...],
-        num_classes: int,
-        *,
-        width: int,
-        depth: int,
-        dtype: jnp.dtype,
-        rngs: nnx.Rngs,
-    ):
-        """Builds the layers for inputs of `input_shape`, which are flattened."""
-        sizes = [_size(input_shape)] + [width] * depth
+    def __init__(self, settings: Settings, *, rngs: nnx.Rngs, residual: bool = False):
+        """Builds the layers for inputs of any shape, which are flattened."""
+        dtype, self.residual = settings.dtype, residual
+        sizes = [math.prod(settings.input_shape)] + [settings.width] * settings.depth
         self.hidden = nnx.List([linear(a, b, dtype=dtype, rngs=rngs) for a, b in pairwise(sizes)])
-        self.readout = linear(sizes[-1], num_classes, dtype=dtype, rngs=rngs, init=lecun_normal)
+        self.norms = nnx.List([make_norm(settings.norm, b, dtype=dtype) for b in sizes[1:]])
+        classes = settings.num_classes
+        self.readout = linear(sizes[-1], classes, dtype=dtype, rngs=rngs, init=lecun_normal)
 
-    def __call__(self, x: jax.Array, noise: Noise | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Maps inputs (n, ...) to logits (n, num_classes)."""
         x = x.reshape(x.shape[0], -1)
-        for i, layer in enumerate(self.hidden):
-            x = dropout(jax.nn.relu(layer(x)), noise, layer=i)
+        for i, (layer, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
+            y = dropout(jax.nn.relu(norm(layer(x), training)), training, layer=i)
+            x = x + y if self.residual and i else y
         return self.readout(x)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for extent in shape:
-        size *= extent
-    return size

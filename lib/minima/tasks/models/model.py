@@ -1,4 +1,4 @@
-"""The functional face of every model: `init(key) -> params`, `apply(params, inputs, noise)`.
+"""The functional face of every model: `init(key) -> variables`, `apply(variables, inputs)`.
 
 Models are written as `flax.nnx` modules and split once. What the engine sees is a pure pytree of
 arrays and two pure functions, so that only jax.jit, grad, vmap and scan ever touch state.
@@ -11,15 +11,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from minima.runtime.errors import UserError
-from minima.tasks.models.cnn import CNN
-from minima.tasks.models.layers import Noise
+from minima.tasks.models.cnn import CNN, ResNet, SignalCNN
+from minima.tasks.models.layers import Training
 from minima.tasks.models.mlp import MLP
+from minima.tasks.models.recurrent import Recurrent
+from minima.tasks.models.settings import Settings
+from minima.tasks.models.transformer import Transformer
 
-Params = Any  # a pytree of floating arrays
+Params = Any  # a pytree of floating arrays: what gradients are taken for
+State = Any  # a pytree of arrays that training passes update: running statistics, or empty
+
+_EVERY_NORM = ("none", "layer", "group", "batch", "ghost")
 
 
 @dataclass(frozen=True)
@@ -27,31 +32,74 @@ class Architecture:
     """One entry of `--model`.
 
     Attributes:
-      build: (input_shape, num_classes, dtype=, rngs=) -> nnx module.
-      kinds: the dataset kinds it reads ("image", "signal", "vector").
+      build: (settings, rngs=) -> nnx module.
+      kinds: the dataset kinds it reads ("image", "signal", "vector", "tokens").
+      width, depth: defaults of `--width` and `--depth`.
+      norms: what `--norm` may be; the first is the default.
       overhead: what a micro-step costs beside its examples (stream, accumulation, update), in
         examples; measured on a CPU core. The plan weighs it against padding.
       image_size: images are averaged down to this many pixels a side before training; None leaves
         them as they are.
       least_size: images need this many pixels a side; its poolings leave nothing of smaller ones.
+      width_multiple: widths must be a multiple of this (heads of an attention layer).
+      language: can be a language model.
     """
 
     build: Callable[..., nnx.Module]
     kinds: tuple[str, ...]
+    width: int
+    depth: int = 1
+    norms: tuple[str, ...] = ("none",)
     overhead: float = 1
     image_size: int | None = None
     least_size: int = 1
+    width_multiple: int = 1
+    language: bool = False
 
+
+def _cnn(channels: tuple[int, ...], width: int, depth: int = 1, **options: Any) -> Architecture:
+    build, least = functools.partial(CNN, channels=channels), 2 ** len(channels)
+    return Architecture(build, ("image",), width, depth, _EVERY_NORM, least_size=least, **options)
+
+
+def _recurrent(cell: str) -> Architecture:
+    build = functools.partial(Recurrent, cell=cell, embedding=64)
+    return Architecture(build, ("image", "signal", "tokens"), 128, language=True)
+
+
+_FLAT = ("image", "signal", "vector")
 
 ARCHITECTURES = {
-    "mlp": Architecture(
-        functools.partial(MLP, width=128, depth=1), ("image", "signal", "vector"), overhead=12
+    "linear": Architecture(MLP, _FLAT, width=1, depth=0, overhead=12),
+    "mlp": Architecture(MLP, _FLAT, width=128, norms=_EVERY_NORM, overhead=12),
+    "mlp_residual": Architecture(
+        functools.partial(MLP, residual=True), _FLAT, width=100, depth=2, norms=_EVERY_NORM,
+        overhead=12,
     ),
-    "cnn": Architecture(
-        functools.partial(CNN, channels=(16, 32), width=64), ("image",), least_size=4
+    "cnn": _cnn((16, 32), width=64),
+    "cnn_small": _cnn((8, 16), width=32, image_size=14),
+    "vgg": _cnn((16, 32, 64), width=128, depth=2),
+    "resnet": Architecture(
+        ResNet, ("image",), 16, 1, ("batch", "none", "layer", "group", "ghost"), least_size=4
     ),
-    "cnn_small": Architecture(
-        functools.partial(CNN, channels=(8, 16), width=32), ("image",), image_size=14, least_size=4
+    "cnn1d": Architecture(SignalCNN, ("signal",), width=25, norms=_EVERY_NORM, least_size=9),
+    "rnn": _recurrent("rnn"),
+    "gru": _recurrent("gru"),
+    "lstm": _recurrent("lstm"),
+    "gru_mnist1d": Architecture(
+        functools.partial(Recurrent, cell="gru", embedding=0, bidirectional=True, flatten=True),
+        ("signal",),
+        width=6,
+    ),
+    "transformer": Architecture(
+        Transformer,
+        ("image", "signal", "tokens"),
+        width=64,
+        depth=2,
+        norms=("layer", "none"),
+        least_size=4,
+        width_multiple=16,
+        language=True,
     ),
 }
 
@@ -67,42 +115,52 @@ def architecture(name: str) -> Architecture:
 
 @dataclass(frozen=True)
 class Model:
-    """A model for one input shape, one number of classes and one dtype. Hashable, static under jit.
+    """A model for one task. Hashable, static under jit.
 
     Attributes:
       name: its `--model` name.
-      input_shape: shape of one example.
-      num_classes: number of logits.
-      dtype: "float32" or "float64", of parameters and computation.
+      settings: the shape of the task, and width, depth, norm, positions, dtype.
     """
 
     name: str
-    input_shape: tuple[int, ...]
-    num_classes: int
-    dtype: str = "float32"
+    settings: Settings
+
+    @property
+    def dtype(self) -> str:
+        """ "float32" or "float64", of parameters and computation."""
+        return self.settings.parameter_dtype
+
+    @property
+    def couples_examples(self) -> bool:
+        """Whether an example's output depends on its whole batch: one program per batch size."""
+        return self.settings.norm == "batch"
 
     def _module(self, key: jax.Array) -> nnx.Module:
-        build = architecture(self.name).build
-        dtype = jnp.dtype(self.dtype)
-        return build(self.input_shape, self.num_classes, dtype=dtype, rngs=nnx.Rngs(params=key))
+        return architecture(self.name).build(self.settings, rngs=nnx.Rngs(params=key))
 
     @functools.cached_property
     def _graphdef(self) -> nnx.GraphDef:
         return nnx.split(nnx.eval_shape(lambda: self._module(jax.random.key(0))))[0]
 
-    def init(self, key: jax.Array) -> Params:
-        """Fresh parameters, a nested dict of arrays, from one PRNG key."""
-        return nnx.to_pure_dict(nnx.split(self._module(key), nnx.Param)[1])
+    def init(self, key: jax.Array) -> tuple[Params, State]:
+        """Fresh parameters and state, nested dicts of arrays, from one PRNG key."""
+        _, params, state = nnx.split(self._module(key), nnx.Param, nnx.BatchStat)
+        return nnx.to_pure_dict(params), nnx.to_pure_dict(state)
 
-    def apply(self, params: Params, inputs: jax.Array, noise: Noise | None = None) -> jax.Array:
-        """Logits (n, num_classes) of normalised inputs (n, *input_shape).
+    def apply(
+        self, params: Params, state: State, inputs: jax.Array, training: Training | None = None
+    ) -> tuple[jax.Array, State]:
+        """Logits of prepared inputs (n, *input_shape), and the state after a training pass.
 
-        `noise` makes it a training pass (dropout); None is evaluation.
+        Logits are (n, num_classes), or (n, length, num_classes) for a language model. Without
+        `training` it is an evaluation, and the state comes back unchanged.
         """
-        module = nnx.merge(self._graphdef, nnx.State(params), copy=True)
-        return module(inputs, noise)
+        variables = (nnx.State(params), nnx.State(state))
+        module = nnx.merge(self._graphdef, *variables, copy=True)
+        logits = module(inputs, training)
+        return logits, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
     def count_parameters(self) -> int:
         """Number of trainable scalars."""
-        shapes = jax.eval_shape(self.init, jax.random.key(0))
+        shapes = jax.eval_shape(self.init, jax.random.key(0))[0]
         return sum(leaf.size for leaf in jax.tree.leaves(shapes))

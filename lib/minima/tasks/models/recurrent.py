@@ -1,0 +1,133 @@
+"""Recurrent networks: tanh RNN, GRU, LSTM.
+
+The products with the inputs do not depend on the state, so they are taken for all time steps at
+once, outside the scan; a step of the scan is one small product with the state.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from minima.tasks.models.layers import Training, dropout, lecun_normal, linear
+from minima.tasks.models.sequence import Encoder
+from minima.tasks.models.settings import Settings
+
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+_orthogonal = jax.nn.initializers.orthogonal()
+
+
+class Layer(nnx.Module):
+    """One recurrent layer, forwards or backwards in time.
+
+    rnn: h' = tanh(Wx + Uh + b). gru (Cho et al. 2014, with the reset gate applied after the
+    product, as in cuDNN): h' = (1 - z) n + z h, n = tanh(Wx + r (Uh + c)). lstm (Hochreiter &
+    Schmidhuber 1997; Gers et al. 2000): c' = f c + i g, h' = o tanh(c'). W starts from
+    N(0, 1/fan_in), each gate's U orthogonal, biases at zero but the forget gate's at `forget_bias`
+    (Jozefowicz et al. 2015).
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        features: int,
+        hidden: int,
+        *,
+        backwards: bool = False,
+        forget_bias: float = 1.0,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        """Builds the layer; `cell` is "rnn", "gru" or "lstm"."""
+        self.cell, self.hidden, self.backwards = cell, hidden, backwards
+        gates = _GATES[cell]
+        self.inputs = linear(features, gates * hidden, dtype=dtype, rngs=rngs, init=lecun_normal)
+        keys = jax.random.split(rngs.params(), gates)
+        blocks = [_orthogonal(key, (hidden, hidden), dtype) for key in keys]
+        self.state = nnx.Param(jnp.concatenate(blocks, axis=1))
+        if cell == "gru":
+            self.reset_bias = nnx.Param(jnp.zeros((hidden,), dtype))
+        if cell == "lstm":
+            bias = jnp.zeros((gates * hidden,), dtype)
+            self.inputs.bias[...] = bias.at[hidden : 2 * hidden].set(forget_bias)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Maps (n, time, features) to the states (n, time, hidden); the first state is zero."""
+        projected = jnp.moveaxis(self.inputs(x), 1, 0)
+        start = jnp.zeros((x.shape[0], self.hidden), projected.dtype)
+        carry = (start, start) if self.cell == "lstm" else start
+        step = getattr(self, f"_{self.cell}")
+        states = jax.lax.scan(step, carry, projected, reverse=self.backwards)[1]
+        return jnp.moveaxis(states, 0, 1)
+
+    def _rnn(self, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        h = jnp.tanh(x + h @ self.state[...])
+        return h, h
+
+    def _gru(self, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        r_x, z_x, n_x = jnp.split(x, 3, axis=1)
+        r_h, z_h, n_h = jnp.split(h @ self.state[...], 3, axis=1)
+        r, z = jax.nn.sigmoid(r_x + r_h), jax.nn.sigmoid(z_x + z_h)
+        n = jnp.tanh(n_x + r * (n_h + self.reset_bias[...][None, :]))
+        h = (1 - z) * n + z * h
+        return h, h
+
+    def _lstm(
+        self, carry: tuple[jax.Array, jax.Array], x: jax.Array
+    ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+        h, c = carry
+        i, f, g, o = jnp.split(x + h @ self.state[...], 4, axis=1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+
+class Recurrent(nnx.Module):
+    """`depth` recurrent layers of `width` units over tokens, samples or rows, and a read-out.
+
+    A classifier reads the last state, or with `flatten` the states of all time steps; a language
+    model reads every state. With `bidirectional`, a second stack runs backwards and the read-out
+    sees both (never a language model). Dropout follows every layer.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        cell: str,
+        embedding: int,
+        bidirectional: bool = False,
+        flatten: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        """Builds encoder, layers and read-out; an embedding of 0 feeds samples in as they are."""
+        dtype, width = settings.dtype, settings.width
+        self.flatten, self.per_position = flatten, settings.per_position
+        raw = settings.kind == "signal" and not embedding
+        self.encoder = None if raw else Encoder(settings, embedding, patches=False, rngs=rngs)
+        features = 1 if raw else embedding
+        sides = 2 if bidirectional else 1
+        self.layers = nnx.List(
+            [
+                nnx.List(
+                    [
+                        Layer(cell, size, width, backwards=bool(b), dtype=dtype, rngs=rngs)
+                        for b in range(sides)
+                    ]
+                )
+                for size in [features] + [width * sides] * (settings.depth - 1)
+            ]
+        )
+        length = settings.input_shape[0] if flatten else 1
+        self.readout = linear(
+            length * sides * width, settings.num_classes, dtype=dtype, rngs=rngs, init=lecun_normal
+        )
+
+    def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
+        """Maps (n, ...) to logits (n, num_classes), or (n, time, num_classes) per position."""
+        x = x[..., None] if self.encoder is None else self.encoder(x)
+        for i, sides in enumerate(self.layers):
+            x = jnp.concatenate([layer(x) for layer in sides], axis=-1)
+            x = dropout(x, training, layer=i)
+        if self.per_position:
+            return self.readout(x)
+        return self.readout(x.reshape(x.shape[0], -1) if self.flatten else x[:, -1])

@@ -1,0 +1,53 @@
+"""Inputs as sequences of vectors: tokens, samples of a signal, rows or patches of an image."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from minima.tasks.models.layers import lecun_normal, linear
+from minima.tasks.models.settings import Settings
+
+_PATCH = 4
+
+
+class Encoder(nnx.Module):
+    """Maps inputs to (n, length, width).
+
+    Tokens are looked up in a table that starts from N(0, 1): written as a product with one-hot
+    rows, whose gradient is a matrix product too, not a scatter. Signals give one vector per sample
+    and images one per row, or per 4×4 patch, through a linear map that starts from N(0, 1/fan_in).
+    """
+
+    def __init__(self, settings: Settings, width: int, *, patches: bool, rngs: nnx.Rngs):
+        """Builds the map; `patches` cuts images into patches instead of rows."""
+        self.kind, self.patches, self.vocabulary = settings.kind, patches, settings.vocabulary
+        dtype, shape = settings.dtype, settings.input_shape
+        if self.kind == "tokens":
+            self.table = nnx.Param(jax.random.normal(rngs.params(), (self.vocabulary, width), dtype))
+            self.length = shape[0]
+            return
+        features, self.length = 1, shape[0]
+        if self.kind == "image":
+            features = shape[1] * settings.channels
+            if patches:
+                features = _PATCH**2 * settings.channels
+                self.length = (shape[0] // _PATCH) * (shape[1] // _PATCH)
+        self.projection = linear(features, width, dtype=dtype, rngs=rngs, init=lecun_normal)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Tokens (n, t), signals (n, t) or images (n, h, w[, c]) to (n, length, width)."""
+        if self.kind == "tokens":
+            table = self.table[...]
+            return jax.nn.one_hot(x, self.vocabulary, dtype=table.dtype) @ table
+        if self.kind == "image" and self.patches:
+            x = _cut(x if x.ndim == 4 else x[..., None])
+        return self.projection(x.reshape(x.shape[0], self.length, -1))
+
+
+def _cut(x: jax.Array) -> jax.Array:
+    """Images (n, h, w, c) to patches (n, rows · columns, 16 · c); a remainder is left out."""
+    n, height, width, channels = x.shape
+    rows, columns = height // _PATCH, width // _PATCH
+    x = x[:, : rows * _PATCH, : columns * _PATCH]
+    x = x.reshape(n, rows, _PATCH, columns, _PATCH, channels)
+    return jnp.transpose(x, (0, 1, 3, 2, 4, 5)).reshape(n, rows * columns, -1)

@@ -1,0 +1,43 @@
+"""What a model is built from."""
+
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The shape of the task and the flags that shape a model. Hashable.
+
+    Attributes:
+      input_shape: of one example: (height, width[, channels]), (time,), (features,) or (tokens,).
+      kind: "image", "signal", "vector" or "tokens".
+      num_classes: number of logits.
+      vocabulary: number of different tokens; 0 for other kinds.
+      per_position: logits at every position (a language model), causally, not one per example.
+      width, depth: of the hidden layers.
+      norm: one of `norms.NORMS`.
+      positions: whether a transformer knows where its inputs stand.
+      parameter_dtype: "float32" or "float64", of parameters and computation.
+    """
+
+    input_shape: tuple[int, ...]
+    kind: str
+    num_classes: int
+    vocabulary: int
+    per_position: bool
+    width: int
+    depth: int
+    norm: str
+    positions: bool
+    parameter_dtype: str
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """The dtype as JAX has it."""
+        return jnp.dtype(self.parameter_dtype)
+
+    @property
+    def channels(self) -> int:
+        """Channels of an image, or of a signal (1)."""
+        return self.input_shape[2] if len(self.input_shape) == 3 else 1

@@ -30,7 +30,7 @@ def cell_record(plan: Plan, index: int, report: Report) -> dict[str, Any]:
     status, size = Status(int(report.status)), cell["batch_size"]
     trajectory = _trajectory(plan, size, report)
     final = np.full(len(FINALS), np.nan) if status == Status.DIVERGED else report.final
-    weights = [len(getattr(plan.dataset, name.rpartition("_")[0])) for name in FINALS]
+    weights = [getattr(plan.dataset, name.rpartition("_")[0]).labels.size for name in FINALS]
     finals = [_number(n, v, w) for n, v, w in zip(FINALS, final, weights, strict=True)]
     return {
         "cell": cell,
@@ -46,8 +46,11 @@ def cell_record(plan: Plan, index: int, report: Report) -> dict[str, Any]:
 def _trajectory(plan: Plan, size: int, report: Report) -> dict[str, list[Any]]:
     steps = [int(step) for step in report.trajectory_step[: report.evaluations]]
     rows = report.trajectory[: report.evaluations]
-    seen = np.diff([0, *steps]) * size  # the training columns are means over these many examples
-    weights = {"train": seen, "validation": np.full(len(steps), len(plan.dataset.validation))}
+    # The training columns are means over the labels seen since the last row.
+    labels = plan.dataset.train.labels
+    seen = np.diff([0, *steps]) * size * (labels.size // len(labels))
+    validated = np.full(len(steps), plan.dataset.validation.labels.size)
+    weights = {"train": seen, "validation": validated}
     columns: dict[str, list[Any]] = {"step": steps, "examples": [step * size for step in steps]}
     for name, column in zip(METRICS, rows.T, strict=True):
         counts = weights[name.rpartition("_")[0]]

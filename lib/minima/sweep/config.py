@@ -33,6 +33,23 @@ def _range(low: float, high: float, *, open_low: bool = False) -> Callable[[floa
     return check
 
 
+MODELS = (
+    "linear",
+    "mlp",
+    "mlp_residual",
+    "cnn",
+    "cnn_small",
+    "vgg",
+    "resnet",
+    "cnn1d",
+    "rnn",
+    "gru",
+    "lstm",
+    "gru_mnist1d",
+    "transformer",
+)
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "lion", "muon")
+
 _INF = float("inf")
 _PROBABILITY = _range(0, 1)
 _NOT_NEGATIVE = _range(0, _INF)
@@ -53,8 +70,8 @@ class TaskConfig:
 
     dataset: str = _leaf(
         "fashion_mnist",
-        "fashion_mnist, mnist1d, mnist1d_shuffled, or npz:PATH with x_train, "
-        "y_train, x_test, y_test",
+        "fashion_mnist, mnist1d, mnist1d_shuffled, kjv, markov, cifar10, …, text:PATH, or npz:PATH "
+        "with x_train, y_train, x_test, y_test",
     )
     data_dir: str = _leaf("", "folder with the full dataset's own files; empty: what ships with us")
     validation_fraction: float = _leaf(
@@ -65,7 +82,15 @@ class TaskConfig:
         "size of a larger, freshly generated test set (mnist1d); 0: the published one",
         check=_NOT_NEGATIVE,
     )
-    model: Literal["mlp", "cnn", "cnn_small"] = _leaf("cnn_small", "the network")
+    window: int = _leaf(64, "characters per window of a text", check=_range(2, 2**20))
+    model: Literal[MODELS] = _leaf("cnn_small", "the network")  # type: ignore[valid-type]
+    width: int = _leaf(0, "units of a hidden layer; 0: the model's own", check=_NOT_NEGATIVE)
+    depth: int = _leaf(0, "hidden layers, or blocks; 0: the model's own", check=_NOT_NEGATIVE)
+    norm: Literal["default", "none", "layer", "group", "batch", "ghost"] = _leaf(
+        "default", "normalisation; batch gives every batch size a program of its own"
+    )
+    ghost_size: int = _leaf(32, "examples that ghost batch norm looks at", check=_range(1, _INF))
+    positions: bool = _leaf(True, "whether a transformer knows where its inputs stand")
     augmentation: Literal["none", "shift", "shift_flip"] = _leaf(
         "none", "random shifts by up to 1/14 of the extent, and mirror images"
     )
@@ -99,7 +124,9 @@ class GridConfig:
 class TrainingConfig:
     """How a cell trains, and when it stops."""
 
-    optimizer: Literal["sgd", "momentum", "adam"] = _leaf("momentum", "the update rule")
+    optimizer: Literal[OPTIMIZERS] = _leaf(  # type: ignore[valid-type]
+        "momentum", "the update rule"
+    )
     budget: Budget = _leaf(
         Budget(epochs=25),
         "20epochs, 5000steps or 1e6examples; more conditions after commas, whichever is first: "
@@ -112,9 +139,24 @@ class TrainingConfig:
         "points on a cell's curve; targets and early stopping look there",
         check=_range(1, 10_001),
     )
-    momentum: float = _leaf(0.9, "heavy-ball coefficient; Adam's beta1", check=_PROBABILITY)
-    beta2: float = _leaf(0.999, "Adam's beta2", check=_PROBABILITY)
-    weight_decay: float = _leaf(0.0, "L2 coefficient, added after clipping", check=_NOT_NEGATIVE)
+    momentum: float | None = _leaf(
+        None, "heavy-ball coefficient, beta1; none: 0.9 (muon 0.95)", check=_PROBABILITY
+    )
+    beta2: float | None = _leaf(
+        None, "beta2 of adam, adamw, lion; none: 0.999 (lion 0.99)", check=_PROBABILITY
+    )
+    beta2_half_life: float = _leaf(
+        0.0, "beta2 as a half-life in examples, whatever the batch; 0: off", check=_NOT_NEGATIVE
+    )
+    learning_rate_scaling: Literal["none", "sqrt", "linear"] = _leaf(
+        "none", "multiplies rates by batch size / base batch size, or its root"
+    )
+    base_batch_size: int = _leaf(32, "where scaling leaves rates as they are", check=_range(1, _INF))
+    weight_decay: float = _leaf(
+        0.0,
+        "added to gradients after clipping (L2); decoupled in adamw, lion and muon",
+        check=_NOT_NEGATIVE,
+    )
     clip_norm: float = _leaf(_INF, "largest global gradient norm; inf: no clipping", check=_clip)
     warmup_examples: int = _leaf(
         0, "examples over which the rate climbs linearly", check=_NOT_NEGATIVE
@@ -183,10 +225,15 @@ class SweepConfig:
                 f"--budget={budget}: looks at validation metrics, but --validation_fraction=0 "
                 "leaves none; give it a fraction such as 0.2"
             )
-        if training.optimizer == "sgd" and training.momentum not in (0, 0.9):
+        if training.optimizer == "sgd" and training.momentum:
             raise UserError(
                 f"--momentum={training.momentum:g}: --optimizer=sgd has none; "
                 "use --optimizer=momentum"
+            )
+        if training.beta2_half_life and training.optimizer not in ("adam", "adamw", "lion"):
+            raise UserError(
+                f"--beta2_half_life={training.beta2_half_life:g}: --optimizer="
+                f"{training.optimizer} has no beta2; use adam, adamw or lion"
             )
 
     def make_grid(self) -> Grid:

@@ -12,7 +12,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
-OPTIMIZERS = ("sgd", "momentum", "adam")
+# (momentum or β1, β2) where no flag says otherwise; each is its inventors' choice.
+DEFAULT_MOMENTA = {
+    "sgd": (0.0, 0.0),
+    "momentum": (0.9, 0.0),
+    "nesterov": (0.9, 0.0),
+    "adam": (0.9, 0.999),
+    "adamw": (0.9, 0.999),
+    "lion": (0.9, 0.99),
+    "muon": (0.95, 0.999),
+}
+OPTIMIZERS = tuple(DEFAULT_MOMENTA)
+_DECOUPLED = ("adamw", "lion", "muon")
 
 
 class Hyper(NamedTuple):
@@ -72,8 +83,10 @@ def make_optimizer(name: str, hyper: Hyper, features: Features) -> optax.Gradien
     """The optax chain clip → decay → `name`, for traced or concrete hyperparameters.
 
     Args:
-      name: one of OPTIMIZERS. "sgd" is plain; "momentum" is heavy ball (Polyak 1964); "adam" is
-        Kingma & Ba 2015 with ε = 1e-8.
+      name: one of OPTIMIZERS. "sgd" is plain; "momentum" is heavy ball (Polyak 1964); "nesterov"
+        Sutskever et al. 2013; "adam" Kingma & Ba 2015 with ε = 1e-8; "adamw" Loshchilov & Hutter
+        2019; "lion" Chen et al. 2023; "muon" Jordan et al. 2024 for matrices and AdamW for the
+        rest. In the last three, decay acts on the parameters, not through the gradient.
       hyper: scalars.
       features: parts that are left out are not compiled.
     """
@@ -81,14 +94,25 @@ def make_optimizer(name: str, hyper: Hyper, features: Features) -> optax.Gradien
     parts = []
     if features.clipping:
         parts.append(optax.clip_by_global_norm(hyper.clip_norm))
-    if features.weight_decay:
+    if features.weight_decay and name not in _DECOUPLED:
         parts.append(optax.add_decayed_weights(hyper.weight_decay))
+    return optax.chain(*parts, _rule(name, rate, hyper))
+
+
+def _rule(name: str, rate: Any, hyper: Hyper) -> optax.GradientTransformation:
+    b1, b2, decay = hyper.momentum, hyper.beta2, hyper.weight_decay
     if name == "sgd":
-        parts.append(optax.sgd(rate))
-    elif name == "momentum":
-        parts.append(optax.sgd(rate, momentum=hyper.momentum))
-    elif name == "adam":
-        parts.append(optax.adam(rate, b1=hyper.momentum, b2=hyper.beta2))
-    else:
-        raise ValueError(f"{name!r} is none of {OPTIMIZERS}")
-    return optax.chain(*parts)
+        return optax.sgd(rate)
+    if name in ("momentum", "nesterov"):
+        return optax.sgd(rate, momentum=b1, nesterov=name == "nesterov")
+    if name == "adam":
+        return optax.adam(rate, b1=b1, b2=b2)
+    if name == "adamw":
+        return optax.adamw(rate, b1=b1, b2=b2, weight_decay=decay)
+    if name == "lion":
+        return optax.lion(rate, b1=b1, b2=b2, weight_decay=decay)
+    if name == "muon":
+        return optax.contrib.muon(
+            rate, beta=b1, adam_b2=b2, weight_decay=decay, adam_weight_decay=decay
+        )
+    raise ValueError(f"{name!r} is none of {OPTIMIZERS}")

@@ -1,5 +1,6 @@
 """The plan: cells, programs, widths, memory and time, decided before anything compiles."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,22 +12,28 @@ import numpy as np
 from minima.runtime.errors import UserError
 from minima.sweep import probe
 from minima.sweep.budgets import Budget
-from minima.sweep.config import SweepConfig
+from minima.sweep.config import SweepConfig, TrainingConfig
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Order, Recipe
-from minima.sweep.optimizers import Features, Hyper
+from minima.sweep.layout import resolve_layout, resolve_microbatch
+from minima.sweep.optimizers import DEFAULT_MOMENTA, Features, Hyper
 from minima.sweep.program import Layout, empty_lanes
 from minima.tasks import datasets
 from minima.tasks.datasets.dataset import Dataset
-from minima.tasks.models import architecture
-from minima.tasks.task import Task, make_task
+from minima.tasks.models import Settings
+from minima.tasks.task import ModelChoice, Task, make_task
 
 Cell = dict[str, Any]
 
-_LARGEST_MICROBATCH = 256
-_LANES_PER_CORE = 4
-_LANES_PER_ACCELERATOR = 64
 _FEW_UPDATES = 100
+
+
+@dataclass(frozen=True)
+class ProgramPlan:
+    """One executable: what is compiled in, and the indices of the cells it trains."""
+
+    recipe: Recipe
+    cells: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,8 @@ class Plan:
       config: what was asked for.
       dataset: the data, as the model reads them.
       grid, cells: every point, in grid order.
-      recipe: what is compiled in.
-      layout: lanes over devices and blocks.
+      programs: one for all cells, or one per batch size where a model couples examples.
+      layout: lanes over devices and blocks, the same for all programs.
       examples_per_second: of the whole machine, from the probe's table, or None.
     """
 
@@ -46,9 +53,14 @@ class Plan:
     dataset: Dataset
     grid: Grid
     cells: tuple[Cell, ...]
-    recipe: Recipe
+    programs: tuple[ProgramPlan, ...]
     layout: Layout
     examples_per_second: float | None
+
+    @property
+    def recipe(self) -> Recipe:
+        """The first program's recipe; programs differ in the microbatch alone."""
+        return self.programs[0].recipe
 
     @property
     def budget(self) -> Budget:
@@ -70,9 +82,7 @@ class Plan:
     def order(self, cell: Cell, fresh: bool = True) -> Order:
         """The cell as scalars for a lane."""
         training, number = self.config.training, np.dtype(self.recipe.task.model.dtype).type
-        # What is an axis of the grid is the cell's own; the rest is the same for all.
-        values = {name: cell.get(name, getattr(training, name, None)) for name in Hyper._fields}
-        values = {name: number(value) for name, value in values.items()}
+        values = {name: number(value) for name, value in hyperparameters(training, cell).items()}
         hyper = Hyper(**values | {"batch_size": np.int32(cell["batch_size"])})
         budget = self.budget
         return Order(
@@ -97,7 +107,7 @@ class Plan:
     def resolved(self) -> dict[str, int]:
         """The choices that bits depend on; pinned in run.json and kept on resume."""
         return {
-            "microbatch": self.recipe.microbatch,
+            "microbatch": self.recipe.microbatch if len(self.programs) == 1 else 0,
             "lanes": self.layout.lanes,
             "block": self.layout.block,
             "devices": self.layout.devices,
@@ -116,12 +126,16 @@ class Plan:
         lines = [
             f"cells      {len(self.cells):,} = {axes}",
             f"data       {data.name}{stand_in}: {splits} train/validation/test, "
-            f"{'×'.join(map(str, data.input_shape))} {data.kind}s, {data.num_classes} classes",
-            f"model      {model.name}, {model.count_parameters():,} parameters, {model.dtype}",
+            f"{'×'.join(map(str, data.input_shape))} "
+            f"{data.kind.removesuffix('s')}s, {data.num_classes} "
+            f"{'symbols' if data.task == 'language_model' else 'classes'}",
+            f"model      {model.name}{_shape(model.settings)}, {model.count_parameters():,} "
+            f"parameters, {model.dtype}",
             f"training   {self.recipe.optimizer}, {self.budget}: "
             f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
-            f"program    1, {layout.lanes} lanes on {layout.devices} × {kind}, blocks of "
-            f"{layout.block}, microbatches of {self.recipe.microbatch}",
+            f"programs   {len(self.programs)}, {layout.lanes} lanes on {layout.devices} × {kind}, "
+            f"blocks of {layout.block}, microbatches of "
+            f"{', '.join(str(p.recipe.microbatch) for p in self.programs)}",
             f"memory     {self.memory_bytes() / 2**20:,.0f} MiB of state and data on the devices",
             f"time       {self._time(total)}",
         ]
@@ -154,8 +168,10 @@ def load_task(config: SweepConfig) -> tuple[Task, Dataset]:
         data_dir=task.data_dir,
         validation_fraction=task.validation_fraction,
         test_examples=task.test_examples,
+        window=task.window,
     )
-    return make_task(dataset, task.model, task.augmentation, config.training.dtype)
+    choice = ModelChoice(task.model, task.width, task.depth, task.norm, task.positions)
+    return make_task(dataset, choice, task.augmentation, config.training.dtype)
 
 
 def make_plan(
@@ -172,71 +188,64 @@ def make_plan(
       UserError: the data and the flags don't go together.
     """
     training, grid = config.training, config.make_grid()
-    pinned = pinned or {}
-    microbatch = pinned.get("microbatch") or _microbatch(config, len(dataset.train))
+    pinned, num_examples = pinned or {}, len(dataset.train)
+    _check_steps(config, num_examples)
+    _check_range(config)
     target = training.budget.target
     recipe = Recipe(
         task=task,
         optimizer=training.optimizer,
         features=_features(config),
-        microbatch=microbatch,
+        microbatch=pinned.get("microbatch") or resolve_microbatch(config, num_examples),
         evaluations=training.evaluations,
         target=(target.metric, target.at_least) if target else None,
         early_stopping=training.budget.early_stopping is not None,
     )
-    table = probe.lookup(task, training.optimizer, microbatch)
-    layout = _layout(config, pinned, len(grid), table)
-    _check_steps(config, len(dataset.train))
-    _check_range(config)
+    table = probe.lookup(task, training.optimizer, recipe.microbatch)
+    cells = tuple(grid.cells())
+    programs = _programs(recipe, cells)
+    layout = resolve_layout(config, pinned, len(cells) // len(programs), table)
     rate = table.examples_per_second(layout.block) if table else None
-    return Plan(config, dataset, grid, tuple(grid.cells()), recipe, layout, rate)
+    return Plan(config, dataset, grid, cells, programs, layout, rate)
 
 
-def choose_microbatch(batch_sizes: tuple[int, ...], largest: int, overhead: float) -> int:
-    """The microbatch that walks a mixed plane fastest: most examples per micro-step, least padding.
+def hyperparameters(training: TrainingConfig, cell: Cell) -> dict[str, float]:
+    """The values of `Hyper`'s fields for a cell, in plain numbers.
 
-    Minimises the mean over batch sizes B of ceil(B / m) · (overhead + m) / B over m up to
-    `largest`; among equals the larger m.
+    What is an axis of the grid is the cell's own; the rest is the same for all, or follows from the
+    batch size B where a rule is asked for: the rate scales with B / base or its square root, and
+    Adam's β2 is 1/2 to the power B / half-life.
     """
+    values = {name: cell.get(name, getattr(training, name, None)) for name in Hyper._fields}
+    momentum, beta2 = DEFAULT_MOMENTA[training.optimizer]
+    values["momentum"] = momentum if values["momentum"] is None else values["momentum"]
+    values["beta2"] = beta2 if values["beta2"] is None else values["beta2"]
+    if training.beta2_half_life:
+        values["beta2"] = 0.5 ** (cell["batch_size"] / training.beta2_half_life)
+    power = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}[training.learning_rate_scaling]
+    values["learning_rate"] *= (cell["batch_size"] / training.base_batch_size) ** power
+    return values
 
-    def cost(m: int) -> float:
-        return sum(math.ceil(b / m) * (overhead + m) / b for b in batch_sizes)
 
-    candidates = range(1, min(largest, max(batch_sizes), _LARGEST_MICROBATCH) + 1)
-    return min(reversed(candidates), key=cost)
-
-
-def _microbatch(config: SweepConfig, num_examples: int) -> int:
-    asked = config.engine.microbatch
-    if asked > num_examples:
-        raise UserError(
-            f"--microbatch={asked}: larger than the {num_examples} training examples of "
-            f"--dataset={config.task.dataset}; use at most {num_examples}"
+def _programs(recipe: Recipe, cells: tuple[Cell, ...]) -> tuple[ProgramPlan, ...]:
+    """One program; or, where an example sees its whole batch, one per batch size."""
+    if not recipe.task.model.couples_examples:
+        return (ProgramPlan(recipe, tuple(range(len(cells)))),)
+    sizes = sorted({cell["batch_size"] for cell in cells})
+    return tuple(
+        ProgramPlan(
+            dataclasses.replace(recipe, microbatch=size),
+            tuple(i for i, cell in enumerate(cells) if cell["batch_size"] == size),
         )
-    overhead = architecture(config.task.model).overhead
-    return asked or choose_microbatch(config.grid.batch_sizes, num_examples, overhead)
+        for size in sizes
+    )
 
 
-def _layout(
-    config: SweepConfig, pinned: Mapping[str, int], cells: int, table: "probe.Table | None"
-) -> Layout:
-    engine, available = config.engine, jax.device_count()
-    if pinned:
-        blocks, most = pinned["lanes"] // pinned["block"], min(available, pinned["devices"])
-        count = max(d for d in range(1, most + 1) if blocks % d == 0)
-        return Layout(count, pinned["lanes"], pinned["block"])
-    count = engine.devices or available
-    if count > available:
-        raise UserError(f"--devices={count}: this machine has {available}; use at most {available}")
-    on_cpu = jax.default_backend() == "cpu"
-    block = engine.block or (table.best_block() if table else 0)
-    block = block or (1 if on_cpu else engine.lanes or _LANES_PER_ACCELERATOR)
-    lanes = engine.lanes or (max(_LANES_PER_CORE, block) if on_cpu else block)
-    if lanes % block:
-        raise UserError(f"--lanes={lanes}: not a multiple of --block={block}; use {block * 2}")
-    if not engine.lanes:  # no more lanes than cells, in whole blocks
-        lanes = min(lanes, math.ceil(cells / count / block) * block)
-    return Layout(count, lanes * count, block)
+def _shape(settings: Settings) -> str:
+    parts = [f"width {settings.width}", f"depth {settings.depth}"]
+    parts += [] if settings.norm == "none" else [f"{settings.norm} norm"]
+    parts += [] if settings.positions else ["no positions"]
+    return f" ({', '.join(parts)})"
 
 
 def _features(config: SweepConfig) -> Features:

@@ -23,7 +23,7 @@ from minima.sweep.budgets import Budget
 from minima.sweep.config import SweepConfig
 from minima.sweep.grid import Grid
 from minima.sweep.optimizers import make_optimizer
-from minima.sweep.plan import Cell, Plan, load_task, make_plan
+from minima.sweep.plan import Cell, Plan, ProgramPlan, load_task, make_plan
 from minima.sweep.program import AXIS
 from minima.sweep.stream import Purpose, example_indices, example_keys, purpose_key
 from minima.sweep.train import train
@@ -109,10 +109,7 @@ def replay(run_dir: Path | str, cell: str, updates: int = 100) -> Replay:
     record = _recorded(run, plan.cells[index], cell)
     again = _by_engine(plan, index)
     count = min(updates, max(1, record["steps"]))
-    short = dataclasses.replace(plan, config=_per_update(config, count))
-    short = dataclasses.replace(
-        short, recipe=dataclasses.replace(plan.recipe, evaluations=count, early_stopping=False)
-    )
+    short = _per_update(plan, count)
     curve = _by_engine(short, index)["trajectory"]["train_loss"]
     plain = [loss for loss, _ in zip(plain_losses(plan, plan.cells[index]), curve, strict=False)]
     tolerance, horizon = TOLERANCES[config.training.dtype]
@@ -133,25 +130,34 @@ def plain_losses(plan: Plan, cell: Cell) -> Iterator[float]:
     hyper, features = plan.order(cell).hyper, plan.recipe.features
     optimizer = make_optimizer(plan.recipe.optimizer, hyper, features)
 
+    # A ghost norm is defined by pieces of a batch; everything else sees the batch as a whole.
+    piece = plan.recipe.microbatch if task.model.settings.norm == "ghost" else size
+
     @jax.jit
-    def update(params: Any, state: Any, epoch: jax.Array, position: jax.Array) -> Any:
-        def mean_loss(params: Any) -> jax.Array:
-            inputs, labels = _batch(plan, arrays, seed, epoch, position)
-            extras = _extras(plan, cell, epoch, position)
-            weights = jnp.ones(size, task.model.dtype)
-            return task.training_sums(params, arrays, inputs, labels, weights, extras).loss / size
+    def update(carry: Any, epoch: jax.Array, position: jax.Array) -> Any:
+        params, state, opt_state = carry
 
-        loss, gradient = jax.value_and_grad(mean_loss)(params)
-        change, state = optimizer.update(gradient, state, params)
-        return optax.apply_updates(params, change), state, loss
+        def mean_loss(params: Any) -> tuple[jax.Array, Any]:
+            total, weight, after = 0.0, 0.0, state
+            for at in range(0, size, piece):
+                place = epoch[at : at + piece], position[at : at + piece]
+                inputs, labels = _batch(plan, arrays, seed, *place)
+                weights = jnp.ones(len(labels), task.model.dtype)
+                sums, after = task.training_sums(
+                    params, after, arrays, inputs, labels, weights, _extras(plan, cell, *place)
+                )
+                total, weight = total + sums.loss, weight + sums.weight
+            return total / weight, after
 
-    params = task.model.init(purpose_key(seed, Purpose.INITIALISATION))
-    state, n = optimizer.init(params), len(plan.dataset.train)
+        (loss, state), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
+        change, opt_state = optimizer.update(gradient, opt_state, params)
+        return (optax.apply_updates(params, change), state, opt_state), loss
+
+    params, state = task.model.init(purpose_key(seed, Purpose.INITIALISATION))
+    carry, n = (params, state, optimizer.init(params)), len(plan.dataset.train)
     for step in range(plan.max_steps(cell)):
         epoch, position = np.divmod(np.arange(step * size, (step + 1) * size), n)
-        params, state, loss = update(
-            params, state, epoch.astype(np.int32), position.astype(np.int32)
-        )
+        carry, loss = update(carry, epoch.astype(np.int32), position.astype(np.int32))
         yield float(loss)
 
 
@@ -211,10 +217,22 @@ def _by_engine(plan: Plan, index: int) -> dict[str, Any]:
     return records[0]
 
 
-def _per_update(config: SweepConfig, count: int) -> SweepConfig:
+def _per_update(plan: Plan, count: int) -> Plan:
     """The same training, evaluated after each of the first `count` updates."""
-    training = dataclasses.replace(config.training, budget=Budget(steps=count), evaluations=count)
-    return dataclasses.replace(config, training=training)
+    training = dataclasses.replace(
+        plan.config.training, budget=Budget(steps=count), evaluations=count
+    )
+    programs = tuple(
+        ProgramPlan(
+            dataclasses.replace(
+                program.recipe, evaluations=count, early_stopping=False, target=None
+            ),
+            program.cells,
+        )
+        for program in plan.programs
+    )
+    config = dataclasses.replace(plan.config, training=training)
+    return dataclasses.replace(plan, config=config, programs=programs)
 
 
 def _recorded(run: Run, cell: Cell, text: str) -> dict[str, Any]:

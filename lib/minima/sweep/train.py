@@ -86,16 +86,48 @@ def train(
     arrays = jax.device_put(
         to_arrays(plan.dataset, plan.recipe.task.model.dtype), _sharding(mesh, jax.P())
     )
-    begin = time.perf_counter()
-    program = compile_program(plan.recipe, plan.layout, mesh, arrays)
-    compiled = time.perf_counter()
-    loop = _Loop(plan, mesh, program, arrays, on_cell, set(done), watcher)
-    loop.restore(checkpoints)
-    loop.queue(range(len(plan.cells)) if order is None else order)
     stop = StopRequest() if stop is None else stop  # an unasked request is false
-    stopped = loop.run(checkpoints, checkpoint_seconds, stop)
-    seconds = time.perf_counter() - compiled
-    return Totals(loop.segments, seconds, compiled - begin, stopped)
+    ranks = range(len(plan.cells)) if order is None else list(order)
+    totals, progress = Totals(), _Progress(plan, set(done), watcher)
+    for number, program in enumerate(plan.programs):
+        mine = set(program.cells)
+        queue = [i for i in ranks if i in mine and i not in progress.done]
+        if not queue or totals.stopped:
+            continue
+        begin = time.perf_counter()
+        compiled = compile_program(program.recipe, plan.layout, mesh, arrays)
+        ready = time.perf_counter()
+        loop = _Loop(plan, number, mesh, compiled, arrays, on_cell, progress)
+        loop.restore(checkpoints)
+        loop.queue(queue)
+        totals.stopped = loop.run(checkpoints, checkpoint_seconds, stop)
+        totals.segments = loop.segments
+        totals.compile_seconds += ready - begin
+        totals.train_seconds += time.perf_counter() - ready
+    totals.stopped = totals.stopped or len(progress.done) < len(plan.cells) and bool(stop)
+    return totals
+
+
+class _Progress:
+    """Which cells are done, over all programs, and who is told."""
+
+    def __init__(self, plan: Plan, done: set[int], watcher: Watcher | None) -> None:
+        self.plan, self.done, self.watcher = plan, done, watcher
+        self.counts: dict[str, int] = {}
+        self.total = float(sum(map(plan.examples, plan.cells)))
+        self.behind = float(sum(plan.examples(plan.cells[i]) for i in done))
+
+    def finished(self, cell: int, status: str) -> None:
+        """Notes a finished cell; its whole budget counts as behind us."""
+        self.done.add(cell)
+        self.behind += self.plan.examples(self.plan.cells[cell])
+        self.counts[status] = self.counts.get(status, 0) + 1
+
+    def tell(self, running: float) -> None:
+        """Tells the watcher; `running` are examples seen by cells still in training."""
+        if self.watcher:
+            cells = len(self.plan.cells)
+            self.watcher.update(self.behind + running, self.total, self.counts, cells)
 
 
 @dataclass(frozen=True)
@@ -112,23 +144,21 @@ class _Loop:
     def __init__(
         self,
         plan: Plan,
+        number: int,
         mesh: jax.sharding.Mesh,
         program: Callable[..., tuple[Lane, Report]],
         arrays: Arrays,
         on_cell: Callable[[dict[str, Any]], None],
-        done: set[int],
-        watcher: Watcher | None,
+        progress: _Progress,
     ) -> None:
-        self.plan, self.program, self.arrays = plan, program, arrays
-        self.on_cell, self.done, self.watcher = on_cell, done, watcher
+        self.plan, self.number, self.recipe = plan, number, plan.programs[number].recipe
+        self.program, self.arrays = program, arrays
+        self.on_cell, self.progress, self.done = on_cell, progress, progress.done
         self.split, self.everywhere = _sharding(mesh, jax.P(AXIS)), _sharding(mesh, jax.P())
-        self.lanes = jax.device_put(empty_lanes(plan.recipe, plan.layout), self.split)
+        self.lanes = jax.device_put(empty_lanes(self.recipe, plan.layout), self.split)
         self.slots: list[Slot | None] = [None] * plan.layout.lanes
         self.pending: deque[int] = deque()
-        self.counts: dict[str, int] = {}
         self.segments, self.limit = 0, _FIRST_LIMIT
-        self.total = float(sum(map(plan.examples, plan.cells)))
-        self.behind = float(sum(plan.examples(plan.cells[i]) for i in done))
         self._steady: Order | None = None
 
     def queue(self, order: Iterable[int]) -> None:
@@ -153,7 +183,7 @@ class _Loop:
             if checkpoints and time.monotonic() - saved >= checkpoint_seconds:
                 self._save(checkpoints)
                 saved = time.monotonic()
-        left = len(self.done) < len(self.plan.cells)
+        left = bool(self.pending) or any(s and s.cell not in self.done for s in self.slots)
         if left and checkpoints:
             self._save(checkpoints)
             checkpoints.wait()
@@ -166,13 +196,15 @@ class _Loop:
         was not recorded yet is recorded now.
         """
         found = (
-            checkpoints.restore(empty_lanes(self.plan.recipe, self.plan.layout))
+            checkpoints.restore(empty_lanes(self.recipe, self.plan.layout))
             if (checkpoints)
             else None
         )
         if found is None:
             return
         self.segments, lanes, meta = found
+        if meta["program"] != self.number:
+            return  # cells of another program; this one has saved nothing yet
         status = np.array(lanes.status)
         occupants = tuple(None if cell < 0 else cell for cell in meta["cells"])
         for i, cell in enumerate(occupants):
@@ -205,7 +237,7 @@ class _Loop:
         fresh = any(slot and slot.fresh for slot in self.slots)
         if not fresh and self._steady is not None:
             return self._steady
-        blank = blank_order(self.plan.recipe)
+        blank = blank_order(self.recipe)
         rows = [
             self.plan.order(self.plan.cells[slot.cell], slot.fresh) if slot else blank
             for slot in self.slots
@@ -223,20 +255,17 @@ class _Loop:
             row = Report(*(field[i] for field in report))
             record = cell_record(self.plan, cell, row)
             self.on_cell(record)
-            self.done.add(cell)
-            self.behind += self.plan.examples(self.plan.cells[cell])
-            self.counts[record["status"]] = self.counts.get(record["status"], 0) + 1
+            self.progress.finished(cell, record["status"])
             slot = self.slots[i]
             if slot and slot.cell == cell:
                 slot.finished = True
-        if self.watcher:
-            self.watcher.update(self._examples(), self.total, self.counts, len(self.plan.cells))
+        self.progress.tell(self._examples())
 
     def _examples(self) -> float:
-        """Examples of finished cells' budgets and of running cells up to their last evaluation."""
+        """Examples that running cells have seen up to their last evaluation."""
         running = (slot for slot in self.slots if slot and slot.cell not in self.done)
         sizes = ((slot.step, self.plan.cells[slot.cell]["batch_size"]) for slot in running)
-        return self.behind + sum(step * size for step, size in sizes)
+        return float(sum(step * size for step, size in sizes))
 
     def _pace(self, seconds: float) -> None:
         """Steers the length of segments towards a second; it changes no number."""
@@ -246,10 +275,10 @@ class _Loop:
     def _save(self, checkpoints: Checkpoints) -> None:
         lanes = jax.device_get(self.lanes)
         cells = [-1 if slot is None else slot.cell for slot in self.slots]
-        checkpoints.save(self.segments, lanes, {"cells": cells})
+        checkpoints.save(self.segments, lanes, {"program": self.number, "cells": cells})
 
     def _slot(self, cell: int, step: int | None = None, consumed: int = 0) -> Slot:
-        values, microbatch = self.plan.cells[cell], self.plan.recipe.microbatch
+        values, microbatch = self.plan.cells[cell], self.recipe.microbatch
         sizes = {
             "max_steps": self.plan.max_steps(values),
             "eval_every": self.plan.eval_every(values),

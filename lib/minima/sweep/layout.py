@@ -1,0 +1,77 @@
+"""How big a program's pieces are: examples per micro-step, lanes per block and per device."""
+
+import math
+from collections.abc import Mapping
+
+import jax
+
+from minima.runtime.errors import UserError
+from minima.sweep import probe
+from minima.sweep.config import SweepConfig
+from minima.sweep.program import Layout
+from minima.tasks.models import architecture
+
+_LARGEST_MICROBATCH = 256
+_LANES_PER_CORE = 4
+_LANES_PER_ACCELERATOR = 64
+
+
+def choose_microbatch(batch_sizes: tuple[int, ...], largest: int, overhead: float) -> int:
+    """The microbatch that walks a mixed plane fastest: most examples per micro-step, least padding.
+
+    Minimises the mean over batch sizes B of ceil(B / m) · (overhead + m) / B over m up to
+    `largest`; among equals the larger m.
+    """
+
+    def cost(m: int) -> float:
+        return sum(math.ceil(b / m) * (overhead + m) / b for b in batch_sizes)
+
+    candidates = range(1, min(largest, max(batch_sizes), _LARGEST_MICROBATCH) + 1)
+    return min(reversed(candidates), key=cost)
+
+
+def resolve_microbatch(config: SweepConfig, num_examples: int) -> int:
+    """The microbatch of a plane whose cells share a program.
+
+    Ghost normalisation takes its statistics over a microbatch, so there the flag decides.
+
+    Raises:
+      UserError: a size above the number of training examples.
+    """
+    if config.task.norm == "ghost":
+        return min(config.task.ghost_size, num_examples)
+    asked = config.engine.microbatch
+    if asked > num_examples:
+        raise UserError(
+            f"--microbatch={asked}: larger than the {num_examples} training examples of "
+            f"--dataset={config.task.dataset}; use at most {num_examples}"
+        )
+    overhead = architecture(config.task.model).overhead
+    return asked or choose_microbatch(config.grid.batch_sizes, num_examples, overhead)
+
+
+def resolve_layout(
+    config: SweepConfig, pinned: Mapping[str, int], cells: int, table: probe.Table | None
+) -> Layout:
+    """Lanes over devices and blocks: what is pinned, else what flags, probe and platform say.
+
+    Raises:
+      UserError: more devices than there are, or lanes that don't fill their blocks.
+    """
+    engine, available = config.engine, jax.device_count()
+    if pinned:
+        blocks, most = pinned["lanes"] // pinned["block"], min(available, pinned["devices"])
+        count = max(d for d in range(1, most + 1) if blocks % d == 0)
+        return Layout(count, pinned["lanes"], pinned["block"])
+    count = engine.devices or available
+    if count > available:
+        raise UserError(f"--devices={count}: this machine has {available}; use at most {available}")
+    on_cpu = jax.default_backend() == "cpu"
+    block = engine.block or (table.best_block() if table else 0)
+    block = block or (1 if on_cpu else engine.lanes or _LANES_PER_ACCELERATOR)
+    lanes = engine.lanes or (max(_LANES_PER_CORE, block) if on_cpu else block)
+    if lanes % block:
+        raise UserError(f"--lanes={lanes}: not a multiple of --block={block}; use {block * 2}")
+    if not engine.lanes:  # no more lanes than cells, in whole blocks
+        lanes = min(lanes, math.ceil(cells / count / block) * block)
+    return Layout(count, lanes * count, block)

@@ -151,7 +151,9 @@ class TrainingConfig:
     learning_rate_scaling: Literal["none", "sqrt", "linear"] = _leaf(
         "none", "multiplies rates by batch size / base batch size, or its root"
     )
-    base_batch_size: int = _leaf(32, "where scaling leaves rates as they are", check=_range(1, _INF))
+    base_batch_size: int = _leaf(
+        32, "where scaling leaves rates as they are", check=_range(1, _INF)
+    )
     weight_decay: float = _leaf(
         0.0,
         "added to gradients after clipping (L2); decoupled in adamw, lion and muon",

@@ -303,7 +303,6 @@ def _remember(lane: Lane, loss: jax.Array) -> Best | None:
         return None
     better = loss < lane.best.loss
 
-
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(better, new, old)
 

@@ -216,7 +216,9 @@ def hyperparameters(training: TrainingConfig, cell: Cell) -> dict[str, float]:
     batch size B where a rule is asked for: the rate scales with B / base or its square root, and
     Adam's β2 is 1/2 to the power B / half-life.
     """
-    values = {name: cell.get(name, getattr(training, name, None)) for name in Hyper._fields}
+    values: dict[str, Any] = {
+        name: cell.get(name, getattr(training, name, None)) for name in Hyper._fields
+    }
     momentum, beta2 = DEFAULT_MOMENTA[training.optimizer]
     values["momentum"] = momentum if values["momentum"] is None else values["momentum"]
     values["beta2"] = beta2 if values["beta2"] is None else values["beta2"]

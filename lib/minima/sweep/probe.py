@@ -4,6 +4,7 @@ Nothing is timed silently inside a run: `python -m minima probe` writes a table 
 directory, and the plan reads it.
 """
 
+import dataclasses
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -117,12 +118,12 @@ def _rate(recipe: Recipe, arrays: Arrays, block: int, mesh: jax.sharding.Mesh) -
 
 def _key(task: Task, optimizer: str) -> dict[str, Any]:
     about = devices.description()
+    shape = list(task.model.settings.input_shape)  # as JSON reads it back
     return {
         "device_kind": about["device_kind"],
         "device_count": about["device_count"],
         "model": task.model.name,
-        "input_shape": list(task.model.input_shape),
-        "dtype": task.model.dtype,
+        "settings": dataclasses.asdict(task.model.settings) | {"input_shape": shape},
         "augmentation": task.augmentation,
         "optimizer": optimizer,
     }

@@ -138,7 +138,8 @@ def plain_losses(plan: Plan, cell: Cell) -> Iterator[float]:
         params, state, opt_state = carry
 
         def mean_loss(params: Any) -> tuple[jax.Array, Any]:
-            total, weight, after = 0.0, 0.0, state
+            total = weight = jnp.zeros((), task.model.dtype)
+            after = state
             for at in range(0, size, piece):
                 place = epoch[at : at + piece], position[at : at + piece]
                 inputs, labels = _batch(plan, arrays, seed, *place)

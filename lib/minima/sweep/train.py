@@ -104,7 +104,7 @@ def train(
         totals.segments = loop.segments
         totals.compile_seconds += ready - begin
         totals.train_seconds += time.perf_counter() - ready
-    totals.stopped = totals.stopped or len(progress.done) < len(plan.cells) and bool(stop)
+    totals.stopped = totals.stopped or (len(progress.done) < len(plan.cells) and bool(stop))
     return totals
 
 

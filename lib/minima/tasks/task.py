@@ -90,7 +90,7 @@ class Task:
     def noisy_labels(
         self, key: jax.Array, index: jax.Array, labels: jax.Array, rate: jax.Array | float
     ) -> jax.Array:
-        """Labels (n, ...) of training examples `index` (n,), each redrawn uniformly at a fixed rate.
+        """Labels (n, ...) of training examples `index` (n,), redrawn uniformly at a fixed rate.
 
         An example's draw depends on the key and its index alone: it keeps its (wrong) label for
         the whole of training (Zhang et al. 2017). A redrawn label is right by luck 1 in `classes`.

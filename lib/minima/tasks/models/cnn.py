@@ -1,6 +1,7 @@
 """Convolutional networks for images and signals."""
 
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from minima.tasks.models.layers import (
     linear,
     max_pool_2x2,
 )
-from minima.tasks.models.norms import make_norm
+from minima.tasks.models.norms import Affine, BatchNorm, make_norm
 from minima.tasks.models.settings import Settings
 
 
@@ -33,7 +34,9 @@ class CNN(nnx.Module):
         dtype, depth = settings.dtype, settings.depth
         sizes = [settings.channels, *[c for c in channels for _ in range(depth)]]
         self.depth = depth
-        self.convolutions = nnx.List([Conv(a, b, dtype=dtype, rngs=rngs) for a, b in pairwise(sizes)])
+        self.convolutions = nnx.List(
+            [Conv(a, b, dtype=dtype, rngs=rngs) for a, b in pairwise(sizes)]
+        )
         self.norms = nnx.List([make_norm(settings.norm, b, dtype=dtype) for b in sizes[1:]])
         pooled = (height >> len(channels)) * (breadth >> len(channels)) * channels[-1]
         self.dense = linear(pooled, settings.width, dtype=dtype, rngs=rngs)
@@ -126,12 +129,13 @@ class Block(nnx.Module):
         """Builds the block; `stride` is the first convolution's and the shortcut's."""
         self.first = Conv(c_in, c_out, stride=stride, dtype=dtype, rngs=rngs)
         self.second = Conv(c_out, c_out, dtype=dtype, rngs=rngs)
-        self.norms = nnx.List([make_norm(norm, c_out, dtype=dtype) for _ in range(2)])
-        last = self.second.kernel if norm == "none" else self.norms[1].scale
-        last[...] = jnp.zeros_like(last[...])
-        one_by_one = {"size": 1, "stride": stride, "padding": 0, "bias": False}
+        last = make_norm(norm, c_out, dtype=dtype)
+        self.norms = nnx.List([make_norm(norm, c_out, dtype=dtype), last])
+        silent = last.scale if isinstance(last, BatchNorm | Affine) else self.second.kernel
+        silent[...] = jnp.zeros_like(silent[...])
+        options: dict[str, Any] = {"size": 1, "stride": stride, "padding": 0, "bias": False}
         reshapes = stride > 1 or c_in != c_out
-        self.shortcut = Conv(c_in, c_out, **one_by_one, dtype=dtype, rngs=rngs) if reshapes else None
+        self.shortcut = Conv(c_in, c_out, **options, dtype=dtype, rngs=rngs) if reshapes else None
 
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Maps (n, h, w, c_in) to (n, ⌈h / stride⌉, ⌈w / stride⌉, c_out)."""

@@ -6,6 +6,7 @@ one matrix product over gathered patches, forward and both gradients are matrix 
 every backend, in forward and in reverse mode.
 """
 
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -105,12 +106,9 @@ class Conv(nnx.Module):
         padded = jnp.pad(x, [(0, 0), *sides, (0, 0)])
         out = [(s + 2 * self.padding - self.size) // self.stride + 1 for s in space]
         last = [(o - 1) * self.stride + 1 for o in out]
-        offsets = [()]
-        for _ in range(self.dimensions):
-            offsets = [(*o, i) for o in offsets for i in range(self.size)]
         cuts = [
             (slice(None), *(slice(i, i + e, self.stride) for i, e in zip(o, last, strict=True)))
-            for o in offsets
+            for o in itertools.product(range(self.size), repeat=self.dimensions)
         ]
         return jnp.concatenate([padded[cut] for cut in cuts], axis=-1)
 

@@ -73,7 +73,11 @@ ARCHITECTURES = {
     "linear": Architecture(MLP, _FLAT, width=1, depth=0, overhead=12),
     "mlp": Architecture(MLP, _FLAT, width=128, norms=_EVERY_NORM, overhead=12),
     "mlp_residual": Architecture(
-        functools.partial(MLP, residual=True), _FLAT, width=100, depth=2, norms=_EVERY_NORM,
+        functools.partial(MLP, residual=True),
+        _FLAT,
+        width=100,
+        depth=2,
+        norms=_EVERY_NORM,
         overhead=12,
     ),
     "cnn": _cnn((16, 32), width=64),
@@ -144,7 +148,8 @@ class Model:
 
     def init(self, key: jax.Array) -> tuple[Params, State]:
         """Fresh parameters and state, nested dicts of arrays, from one PRNG key."""
-        _, params, state = nnx.split(self._module(key), nnx.Param, nnx.BatchStat)
+        module = self._module(key)
+        params, state = nnx.state(module, nnx.Param), nnx.state(module, nnx.BatchStat)
         return nnx.to_pure_dict(params), nnx.to_pure_dict(state)
 
     def apply(
@@ -155,8 +160,7 @@ class Model:
         Logits are (n, num_classes), or (n, length, num_classes) for a language model. Without
         `training` it is an evaluation, and the state comes back unchanged.
         """
-        variables = (nnx.State(params), nnx.State(state))
-        module = nnx.merge(self._graphdef, *variables, copy=True)
+        module = nnx.merge(self._graphdef, nnx.State(params), nnx.State(state), copy=True)
         logits = module(inputs, training)
         return logits, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 

@@ -48,7 +48,7 @@ class Layer(nnx.Module):
             self.reset_bias = nnx.Param(jnp.zeros((hidden,), dtype))
         if cell == "lstm":
             bias = jnp.zeros((gates * hidden,), dtype)
-            self.inputs.bias[...] = bias.at[hidden : 2 * hidden].set(forget_bias)
+            self.inputs.bias = nnx.Param(bias.at[hidden : 2 * hidden].set(forget_bias))
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, time, features) to the states (n, time, hidden); the first state is zero."""

@@ -23,7 +23,9 @@ class Encoder(nnx.Module):
         self.kind, self.patches, self.vocabulary = settings.kind, patches, settings.vocabulary
         dtype, shape = settings.dtype, settings.input_shape
         if self.kind == "tokens":
-            self.table = nnx.Param(jax.random.normal(rngs.params(), (self.vocabulary, width), dtype))
+            self.table = nnx.Param(
+                jax.random.normal(rngs.params(), (self.vocabulary, width), dtype)
+            )
             self.length = shape[0]
             return
         features, self.length = 1, shape[0]

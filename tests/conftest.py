@@ -1,5 +1,6 @@
 """What every test runs under: two CPU devices and no rank promotion. And a count of compiles."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -14,8 +15,11 @@ from jax.experimental.compilation_cache import compilation_cache
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Many tests run the same programs; each is compiled once, and not again in the next session.
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).parents[1] / ".pytest_cache/xla"))
+# Many tests run the same programs; each is compiled once, and not again in the next session. Every
+# worker has a folder of its own: JAX writes an entry in place, and another may read half of it.
+_CACHE = Path(__file__).parents[1] / ".pytest_cache" / "xla"
+_CACHE = _CACHE / os.environ.get("PYTEST_XDIST_WORKER", "main")
+jax.config.update("jax_compilation_cache_dir", str(_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

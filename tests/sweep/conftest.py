@@ -13,7 +13,7 @@ from minima.sweep.plan import Plan, make_plan
 from minima.sweep.program import AXIS, Report, compile_program, empty_lanes
 from minima.sweep.train import train
 from minima.tasks.datasets.dataset import Split, assemble
-from minima.tasks.task import make_task, to_arrays
+from minima.tasks.task import ModelChoice, make_task, to_arrays
 
 
 def blobs(n: int, seed: int) -> Split:
@@ -42,10 +42,34 @@ def dataset():
 
 
 @pytest.fixture(scope="session")
-def make(dataset):
-    """make(batch_sizes=…, budget=…, model=…, any training or engine field) -> Plan."""
+def sequences():
+    """Token sequences for a language model: 97 windows of 12 over 7 symbols, each from its last."""
+    rng = np.random.default_rng(2)
+
+    def split(n):
+        steps = rng.choice([1, 2, 4], (n, 13), p=[0.7, 0.2, 0.1])
+        tokens = np.cumsum(steps, axis=1) % 7
+        return Split(tokens[:, :-1].astype(np.uint8), tokens[:, 1:].astype(np.int32))
+
+    return assemble(
+        "sequences",
+        split(121),
+        split(60),
+        num_classes=7,
+        kind="tokens",
+        validation_fraction=24 / 121,
+        licence="none",
+        source="made here",
+        vocabulary=tuple("abcdefg"),
+    )
+
+
+@pytest.fixture(scope="session")
+def make(dataset, sequences):
+    """make(batch_sizes=…, budget=…, model=…, data="blobs", any training or engine field)."""
 
     def build(**values) -> Plan:
+        values_source = values.pop("data", "blobs")
         values.setdefault("model", "mlp")
         if isinstance(values.get("budget"), str):
             values["budget"] = parse_budget(values["budget"])
@@ -57,9 +81,10 @@ def make(dataset):
             parts[name] = kind(**{key: values.pop(key) for key in mine})
         assert not values, f"no such settings: {values}"
         config = SweepConfig(**parts)
-        task, data = make_task(
-            dataset, config.task.model, config.task.augmentation, config.training.dtype
-        )
+        asked = config.task
+        choice = ModelChoice(asked.model, asked.width, asked.depth, asked.norm, asked.positions)
+        source = {"blobs": dataset, "sequences": sequences}[values_source]
+        task, data = make_task(source, choice, asked.augmentation, config.training.dtype)
         return make_plan(config, task, data)
 
     return build

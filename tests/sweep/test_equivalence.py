@@ -12,7 +12,7 @@ import pytest
 
 from minima.sweep.stream import Purpose, example_indices, example_keys, purpose_key
 from minima.tasks.augmentation import augment
-from minima.tasks.models import Noise
+from minima.tasks.models import Noise, Training
 
 EVERYTHING = {
     "clip_norm": 0.7,
@@ -30,44 +30,54 @@ indices_of = jax.jit(example_indices, static_argnums=3)
 
 
 def reference(plan, cell):
-    """Trains one cell the way anybody would; returns its parameters after every update."""
+    """Trains one cell the way anybody would; returns its variables after every update."""
     task, data, training = plan.recipe.task, plan.dataset, plan.config.training
-    size, lr, seed, n = cell["batch_size"], cell["learning_rate"], cell["seed"], len(data.train)
-    ramp = training.warmup_examples
-    rate = (lambda count: lr * jnp.minimum(1, (count + 1) * float(size) / ramp)) if ramp else lr
-    rule = {
-        "sgd": lambda: optax.sgd(rate),
-        "momentum": lambda: optax.sgd(rate, momentum=training.momentum),
-        "adam": lambda: optax.adam(rate, b1=training.momentum, b2=training.beta2),
-    }[training.optimizer]()
-    decay = optax.add_decayed_weights(training.weight_decay)
-    optimizer = optax.chain(optax.clip_by_global_norm(training.clip_norm), decay, rule)
-    noisy = noisy_labels(plan, seed)
+    size, seed, n = cell["batch_size"], cell["seed"], len(data.train)
+    optimizer, noisy = plain_optimizer(plan, cell), noisy_labels(plan, seed)
 
-    def loss(params, x, y, keys, dropout_keys):
-        x = augment(task.augmentation, task.kind, x, keys)
-        x = (x.astype(task.model.dtype) - data.mean) / data.std
+    def loss(params, state, x, y, keys, dropout_keys):
+        x = task.prepare(data, augment(task.augmentation, task.kind, x, keys))
         noise = Noise(dropout_keys, jnp.asarray(training.dropout, task.model.dtype))
-        logits = task.model.apply(params, x, noise if training.dropout else None)
-        targets = optax.smooth_labels(jax.nn.one_hot(y, 5), training.label_smoothing)
-        return jnp.mean(optax.softmax_cross_entropy(logits, targets))
+        passing = Training(jnp.ones(len(x)), noise if training.dropout else None)
+        logits, state = task.model.apply(params, state, x, passing)
+        targets = jax.nn.one_hot(y, logits.shape[-1], dtype=logits.dtype)
+        targets = optax.smooth_labels(targets, training.label_smoothing)
+        return jnp.mean(optax.softmax_cross_entropy(logits, targets)), state
 
     @jax.jit
-    def update(params, state, *batch):
-        value, grads = jax.value_and_grad(loss)(params, *batch)
-        updates, state = optimizer.update(grads, state, params)
-        return optax.apply_updates(params, updates), state, value
+    def update(params, state, opt_state, *batch):
+        (value, state), grads = jax.value_and_grad(loss, has_aux=True)(params, state, *batch)
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        return optax.apply_updates(params, updates), state, opt_state, value
 
-    params = jax.jit(task.model.init)(purpose_key(seed, Purpose.INITIALISATION))
-    state, path, losses = optimizer.init(params), [], []
+    params, state = jax.jit(task.model.init)(purpose_key(seed, Purpose.INITIALISATION))
+    opt_state, path, losses = optimizer.init(params), [], []
     for step in range(plan.max_steps(cell)):
         epoch, position = np.divmod(np.arange(step * size, (step + 1) * size, dtype=np.int32), n)
         index = np.array([order(seed, e, n)[p] for e, p in zip(epoch, position, strict=True)])
         keys = [keys_of(seed, purpose, epoch, position) for purpose in (3, 2)]
         batch = (data.train.inputs[index], noisy[index], *keys)
-        params, state, value = update(params, state, *batch)
-        path, losses = [*path, params], [*losses, float(value)]
+        params, state, opt_state, value = update(params, state, opt_state, *batch)
+        path, losses = [*path, (params, state)], [*losses, float(value)]
     return path, losses
+
+
+def plain_optimizer(plan, cell):
+    """The optimiser as its papers have it, from optax with plain numbers."""
+    training, lr, size = plan.config.training, cell["learning_rate"], cell["batch_size"]
+    ramp, decay, name = training.warmup_examples, training.weight_decay, training.optimizer
+    rate = (lambda count: lr * jnp.minimum(1, (count + 1) * float(size) / ramp)) if ramp else lr
+    coupled = optax.add_decayed_weights(decay)
+    rules = {
+        "sgd": lambda: optax.chain(coupled, optax.sgd(rate)),
+        "momentum": lambda: optax.chain(coupled, optax.sgd(rate, momentum=0.9)),
+        "nesterov": lambda: optax.chain(coupled, optax.sgd(rate, momentum=0.9, nesterov=True)),
+        "adam": lambda: optax.chain(coupled, optax.adam(rate)),
+        "adamw": lambda: optax.adamw(rate, weight_decay=decay),
+        "lion": lambda: optax.lion(rate, weight_decay=decay),
+        "muon": lambda: optax.contrib.muon(rate, weight_decay=decay, adam_weight_decay=decay),
+    }
+    return optax.chain(optax.clip_by_global_norm(training.clip_norm), rules[name]())
 
 
 def order(seed, epoch, n, cache={}):  # noqa: B006 - a cache on purpose
@@ -100,15 +110,32 @@ def worst(tree, other):
     return max(float(np.max(np.abs(np.asarray(a) - np.asarray(b)))) for a, b in pairs)
 
 
+PLAIN: dict = {}
 CASES = [
-    ("mlp", "sgd", {}, 1),
+    # model, optimizer, other settings, lanes per block
+    ("mlp", "sgd", PLAIN, 1),
     ("mlp", "momentum", EVERYTHING, 1),
-    ("mlp", "momentum", {}, 2),
-    ("mlp", "adam", {}, 1),
-    ("cnn_small", "sgd", {}, 2),
-    ("cnn_small", "momentum", {}, 1),
+    ("mlp", "nesterov", PLAIN, 2),
+    ("mlp", "adamw", {"weight_decay": 0.1, "norm": "layer", "depth": 2}, 1),
+    ("mlp_residual", "lion", {"weight_decay": 0.1}, 1),
+    ("cnn_small", "sgd", {"norm": "group"}, 2),
+    ("cnn_small", "momentum", PLAIN, 1),
     ("cnn_small", "adam", EVERYTHING, 2),
+    ("vgg", "muon", PLAIN, 1),
+    ("rnn", "adam", {"width": 8}, 1),
+    ("gru", "momentum", {"width": 8, "dropout": 0.2}, 2),
+    ("lstm", "nesterov", {"width": 8}, 1),
+    ("transformer", "adamw", {"width": 16, "depth": 1, "dropout": 0.1}, 1),
 ]
+
+
+def compare(plan, lanes, report, updates):
+    for i, cell in enumerate(plan.cells):
+        path, losses = reference(plan, cell)
+        assert report.step[i] == updates
+        found = jax.tree.map(lambda x, i=i: x[i], (lanes.params, lanes.state))
+        assert worst(found, path[-1]) < 1e-10, cell
+        np.testing.assert_allclose(report.trajectory[i, :, 0], losses, atol=1e-10)
 
 
 @pytest.mark.parametrize(("model", "optimizer", "extras", "block"), CASES)
@@ -118,7 +145,7 @@ def test_float64_plane_equals_the_plain_loop(make, run_lanes, model, optimizer, 
             model=model,
             optimizer=optimizer,
             batch_sizes=(1, 13, 32, 97),
-            learning_rates=(0.01,),
+            learning_rates=(0.003,),
             seeds=(3,),
             budget="50steps",
             evaluations=50,
@@ -128,12 +155,68 @@ def test_float64_plane_equals_the_plain_loop(make, run_lanes, model, optimizer, 
             dtype="float64",
             **extras,
         )
-        lanes, report = run_lanes(plan, limit=7)
-        for i, cell in enumerate(plan.cells):
-            path, losses = reference(plan, cell)
-            assert report.step[i] == 50
-            assert worst(jax.tree.map(lambda x, i=i: x[i], lanes.params), path[-1]) < 1e-10, cell
-            np.testing.assert_allclose(report.trajectory[i, :, 0], losses, atol=1e-10)
+        compare(plan, *run_lanes(plan, limit=7), updates=50)
+
+
+@pytest.mark.parametrize("model", ["lstm", "transformer"])
+def test_language_models_equal_the_plain_loop(make, run_lanes, model):
+    with jax.enable_x64(True):
+        plan = make(
+            data="sequences",
+            model=model,
+            width=16,
+            depth=1,
+            optimizer="adam",
+            batch_sizes=(5, 32),
+            learning_rates=(0.003,),
+            seeds=(1,),
+            budget="20steps",
+            evaluations=20,
+            microbatch=16,
+            lanes=1,
+            dtype="float64",
+        )
+        compare(plan, *run_lanes(plan), updates=20)
+
+
+@pytest.mark.parametrize(("model", "size"), [("mlp", 97), ("cnn_small", 32), ("resnet", 13)])
+def test_batch_norm_equals_the_plain_loop_on_whole_batches(make, run_lanes, model, size):
+    """One program per batch size, whose microbatch is the batch: statistics included."""
+    with jax.enable_x64(True):
+        plan = make(
+            model=model,
+            norm="batch",
+            batch_sizes=(size,),
+            learning_rates=(0.01, 0.03),
+            seeds=(2,),
+            budget="20steps",
+            evaluations=20,
+            lanes=1,
+            dtype="float64",
+        )
+        assert plan.recipe.microbatch == size
+        compare(plan, *run_lanes(plan), updates=20)
+
+
+def test_ghost_norm_of_a_batch_that_is_one_ghost_equals_batch_norm(make, run_lanes):
+    """And of a larger batch it doesn't."""
+    with jax.enable_x64(True):
+        values = {
+            "model": "mlp",
+            "learning_rates": (0.01,),
+            "seeds": (2,),
+            "budget": "10steps",
+            "evaluations": 10,
+            "lanes": 1,
+            "devices": 1,
+            "dtype": "float64",
+        }
+        for size, same in ((32, True), (64, False)):
+            batch = make(**values, batch_sizes=(size,), norm="batch")
+            ghost = make(**values, batch_sizes=(size,), norm="ghost", ghost_size=32)
+            assert ghost.recipe.microbatch == 32
+            a, b = (run_lanes(plan)[0].params for plan in (batch, ghost))
+            assert (worst(a, b) < 1e-12) == same
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn_small"])
@@ -152,7 +235,7 @@ def test_float32_plane_equals_the_plain_loop(make, run_lanes, model):
     assert set(report.step) == {20}
     for i, cell in enumerate(plan.cells):
         path, _ = reference(plan, cell)
-        assert worst(jax.tree.map(lambda x, i=i: x[i], lanes.params), path[-1]) < 1e-5, cell
+        assert worst(jax.tree.map(lambda x, i=i: x[i], lanes.params), path[-1][0]) < 1e-5, cell
 
 
 def test_early_stopping_keeps_what_the_plain_loop_would_keep(make, run_lanes):
@@ -171,19 +254,17 @@ def test_early_stopping_keeps_what_the_plain_loop_would_keep(make, run_lanes):
         lanes, report = run_lanes(plan)
         for i, cell in enumerate(plan.cells):
             path, _ = reference(plan, cell)
-            losses = [validation_loss(plan, path[step - 1]) for step in range(2, 51, 2)]
+            losses = [validation_loss(plan, path[step - 1][0]) for step in range(2, 51, 2)]
             stop, best = patience(losses, 3)
             assert report.step[i] == 2 * (stop + 1)
             kept = jax.tree.map(lambda x, i=i: x[i], lanes.params)
-            assert worst(kept, path[2 * best + 1]) < 1e-10
+            assert worst(kept, path[2 * best + 1][0]) < 1e-10
         assert (report.step < 50).any(), "no cell stopped early: the test tests nothing"
 
 
 def validation_loss(plan, params):
-    data = plan.dataset
-    logits = plan.recipe.task.model.apply(
-        params, (data.validation.inputs.astype("float64") - data.mean) / data.std
-    )
+    data, task = plan.dataset, plan.recipe.task
+    logits, _ = task.model.apply(params, {}, task.prepare(data, data.validation.inputs))
     labels = data.validation.labels
     return float(optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean())
 

@@ -13,11 +13,12 @@ AUGMENTATIONS = {
 
 
 def check(augmentation: str, kind: str) -> None:
-    """Raises UserError if this kind of data ("image", "signal", "vector") can't be augmented so."""
+    """Raises UserError if this kind of data ("image", "signal", …) can't be augmented so."""
     if augmentation != "none" and kind not in AUGMENTATIONS[augmentation]:
         kinds = " or ".join(AUGMENTATIONS[augmentation])
+        held = kind if kind.endswith("s") else kind + "s"
         raise UserError(
-            f"--augmentation={augmentation}: needs {kinds} data, this dataset holds {kind}s; "
+            f"--augmentation={augmentation}: needs {kinds} data, this dataset holds {held}; "
             "use --augmentation=none"
         )
 

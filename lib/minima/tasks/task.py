@@ -157,11 +157,12 @@ def make_task(
     if dataset.kind == "image" and entry.image_size and height > entry.image_size:
         dataset = dataset.resized(entry.image_size)
     _check_size(choice.name, entry.least_size, dataset)
+    tokens = len(dataset.vocabulary or ()) or dataset.num_classes
     settings = Settings(
         input_shape=dataset.input_shape,
         kind=dataset.kind,
         num_classes=dataset.num_classes,
-        vocabulary=len(dataset.vocabulary or ()) or dataset.num_classes,
+        vocabulary=tokens if dataset.kind == "tokens" else 0,
         per_position=dataset.task == "language_model",
         width=choice.width or entry.width,
         depth=choice.depth or entry.depth,
@@ -193,6 +194,8 @@ def _check_choice(choice: ModelChoice, entry: Architecture) -> None:
             f"--norm={choice.norm}: --model={choice.name} has {', '.join(sorted(entry.norms))}; "
             "use one of these"
         )
+    if choice.width and not entry.width:
+        raise UserError(f"--width={choice.width}: --model={choice.name} has none; use --model=mlp")
     if choice.width % entry.width_multiple:
         raise UserError(
             f"--width={choice.width}: --model={choice.name} needs a multiple of "

@@ -34,13 +34,14 @@ class Architecture:
     Attributes:
       build: (settings, rngs=) -> nnx module.
       kinds: the dataset kinds it reads ("image", "signal", "vector", "tokens").
-      width, depth: defaults of `--width` and `--depth`.
+      width, depth: defaults of `--width` and `--depth`; 0 where there is nothing to choose.
       norms: what `--norm` may be; the first is the default.
       overhead: what a micro-step costs beside its examples (stream, accumulation, update), in
         examples; measured on a CPU core. The plan weighs it against padding.
       image_size: images are averaged down to this many pixels a side before training; None leaves
         them as they are.
-      least_size: images need this many pixels a side; its poolings leave nothing of smaller ones.
+      least_size: images need this many pixels a side (for cnn1d, signals samples): its poolings,
+        patches or strides leave nothing of smaller ones.
       width_multiple: widths must be a multiple of this (heads of an attention layer).
       language: can be a language model.
     """
@@ -70,7 +71,7 @@ def _recurrent(cell: str) -> Architecture:
 _FLAT = ("image", "signal", "vector")
 
 ARCHITECTURES = {
-    "linear": Architecture(MLP, _FLAT, width=1, depth=0, overhead=12),
+    "linear": Architecture(MLP, _FLAT, width=0, depth=0, overhead=12),
     "mlp": Architecture(MLP, _FLAT, width=128, norms=_EVERY_NORM, overhead=12),
     "mlp_residual": Architecture(
         functools.partial(MLP, residual=True),
@@ -84,9 +85,11 @@ ARCHITECTURES = {
     "cnn_small": _cnn((8, 16), width=32, image_size=14),
     "vgg": _cnn((16, 32, 64), width=128, depth=2),
     "resnet": Architecture(
-        ResNet, ("image",), 16, 1, ("batch", "none", "layer", "group", "ghost"), least_size=4
+        ResNet, ("image",), 16, 1, ("batch", "none", "layer", "group", "ghost")
     ),
-    "cnn1d": Architecture(SignalCNN, ("signal",), width=25, norms=_EVERY_NORM, least_size=9),
+    "cnn1d": Architecture(
+        SignalCNN, ("signal",), width=25, depth=0, norms=_EVERY_NORM, least_size=3
+    ),
     "rnn": _recurrent("rnn"),
     "gru": _recurrent("gru"),
     "lstm": _recurrent("lstm"),

@@ -80,7 +80,8 @@ def make_norm(
 ) -> Callable[[jax.Array, Training | None], jax.Array]:
     """The layer for `--norm=kind`; `per_position` for sequences of feature vectors.
 
-    Group normalisation uses 8 groups, or the most below that divide the features.
+    Group normalisation uses 8 groups, or the most below that divide the features evenly into more
+    than one each: a feature alone, without positions, would be normalised to zero.
     """
     if kind == "none":
         return identity
@@ -88,7 +89,8 @@ def make_norm(
         return BatchNorm(features, dtype=dtype)
     groups = 1
     if kind == "group":
-        groups = max(g for g in range(1, _GROUPS + 1) if features % g == 0)
+        fitting = (g for g in range(2, _GROUPS + 1) if features % g == 0 and g < features)
+        groups = max(fitting, default=1)
     return Affine(features, groups=groups, per_position=per_position, dtype=dtype)
 
 

@@ -40,11 +40,22 @@ class TransformerBlock(nnx.Module):
         n, length, width = x.shape
         qkv = self.qkv(self.norms[0](x, training)).reshape(n, length, 3, self.heads, _HEAD_WIDTH)
         q, k, v = (qkv[:, :, i] for i in range(3))
-        mixed = jax.nn.dot_product_attention(q, k, v, is_causal=self.causal)
-        mixed = self.attended(mixed.reshape(n, length, width))
+        mixed = self.attended(_attention(q, k, v, self.causal).reshape(n, length, width))
         x = x + dropout(mixed, training, layer=2 * layer)
         hidden = jax.nn.gelu(self.wide(self.norms[1](x, training)))
         return x + dropout(self.narrow(hidden), training, layer=2 * layer + 1)
+
+
+def _attention(q: jax.Array, k: jax.Array, v: jax.Array, causal: bool) -> jax.Array:
+    """softmax(q kᵀ / √features) v for (n, length, heads, features); causal: not of what follows.
+
+    Written out, because `jax.nn.dot_product_attention` takes its softmax in float32 always.
+    """
+    scores = jnp.einsum("nqhf,nkhf->nhqk", q, k) * q.shape[-1] ** -0.5
+    if causal:
+        past = jnp.tri(q.shape[1], dtype=bool)[None, None]
+        scores = jnp.where(past, scores, -jnp.inf)
+    return jnp.einsum("nhqk,nkhf->nqhf", jax.nn.softmax(scores, axis=-1), v)
 
 
 class Transformer(nnx.Module):

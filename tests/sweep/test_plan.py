@@ -8,7 +8,8 @@ import pytest
 from minima.runtime.errors import UserError
 from minima.sweep import probe
 from minima.sweep.config import SweepConfig
-from minima.sweep.plan import choose_microbatch, make_plan
+from minima.sweep.layout import choose_microbatch
+from minima.sweep.plan import hyperparameters, make_plan
 
 
 @pytest.mark.parametrize(
@@ -163,3 +164,37 @@ def test_identity_reads_back_and_leaves_out_where_results_go(make):
     )
     assert elsewhere.identity() == config.identity()
     assert again.identity() == config.identity()
+
+
+def test_batch_norm_gets_a_program_per_batch_size(make):
+    values = {"batch_sizes": (8, 32, 97), "learning_rates": (0.1, 0.2), "seeds": (0, 1)}
+    plan = make(**values, norm="batch")
+    assert [program.recipe.microbatch for program in plan.programs] == [8, 32, 97]
+    assert [len(program.cells) for program in plan.programs] == [4, 4, 4]
+    sizes = [{plan.cells[i]["batch_size"] for i in program.cells} for program in plan.programs]
+    assert sizes == [{8}, {32}, {97}]
+    for norm in ("none", "layer", "group", "ghost"):
+        assert len(make(**values, norm=norm).programs) == 1
+    assert make(**values, norm="ghost", ghost_size=16).recipe.microbatch == 16
+
+
+def test_rates_and_beta2_follow_the_batch_size_where_asked(make):
+    def values(size, **settings):
+        plan = make(batch_sizes=(8, 32), learning_rates=(0.1,), **settings)
+        return hyperparameters(
+            plan.config.training, {"batch_size": size, "learning_rate": 0.1, "seed": 0}
+        )
+
+    assert values(32)["learning_rate"] == 0.1
+    linear = {"learning_rate_scaling": "linear", "base_batch_size": 16}
+    assert values(32, **linear)["learning_rate"] == pytest.approx(0.2)
+    assert values(8, **linear)["learning_rate"] == pytest.approx(0.05)
+    root = {"learning_rate_scaling": "sqrt", "base_batch_size": 8}
+    assert values(32, **root)["learning_rate"] == pytest.approx(0.2)
+    adam = {"optimizer": "adam", "beta2_half_life": 64}
+    assert values(32, **adam)["beta2"] == pytest.approx(0.5**0.5)
+    assert values(8, **adam)["beta2"] ** 8 == pytest.approx(0.5)
+    # Half the memory is gone after 64 examples, whatever the batch.
+    assert values(8, optimizer="lion")["beta2"] == 0.99
+    assert values(8, optimizer="muon")["momentum"] == 0.95
+    assert values(8, optimizer="adam", momentum=0.8, beta2=0.95)["momentum"] == 0.8

@@ -235,6 +235,20 @@ def test_a_checkpoint_older_than_the_records_trains_no_finished_cell_again(
     assert exact(found) == exact({i: undisturbed[i] for i in found})
 
 
+@pytest.mark.parametrize("stop_after", [2, 9])
+def test_programs_per_batch_size_compile_once_each_and_resume(
+    make, run_cells, tmp_path, counts_compilations, stop_after
+):
+    plan = make(**CELLS | {"norm": "batch", "microbatch": 0, "budget": "2epochs", "evaluations": 2})
+    with counts_compilations() as count:
+        undisturbed = run_cells(plan)
+    assert count.compiled == 3
+    assert len(undisturbed) == 18
+    before, records = interrupted(plan, tmp_path / "checkpoints", stop_after)
+    assert stop_after <= before < 18
+    assert exact(records) == exact(undisturbed)
+
+
 @pytest.mark.slow
 def test_eight_thousand_cells_run_through_a_fixed_width(make):
     """Device memory in the middle of the sweep and at its end is that of the first cells."""

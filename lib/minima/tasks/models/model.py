@@ -84,9 +84,7 @@ ARCHITECTURES = {
     "cnn": _cnn((16, 32), width=64),
     "cnn_small": _cnn((8, 16), width=32, image_size=14),
     "vgg": _cnn((16, 32, 64), width=128, depth=2),
-    "resnet": Architecture(
-        ResNet, ("image",), 16, 1, ("batch", "none", "layer", "group", "ghost")
-    ),
+    "resnet": Architecture(ResNet, ("image",), 16, 1, ("batch", "none", "layer", "group", "ghost")),
     "cnn1d": Architecture(
         SignalCNN, ("signal",), width=25, depth=0, norms=_EVERY_NORM, least_size=3
     ),

@@ -93,6 +93,7 @@ def test_the_description_names_what_will_happen_and_warns(make):
         ({"devices": 3}, "--devices=3: this machine has 2"),
         ({"lanes": 3, "block": 2}, "--lanes=3: not a multiple of --block=2"),
         ({"budget": "3000000000steps"}, "2^31 updates or more"),
+        ({"lanes": 100_000_000}, "--lanes=100000000: needs"),
     ],
 )
 def test_what_cannot_run_is_refused_in_a_line(make, values, words):

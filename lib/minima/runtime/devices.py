@@ -44,6 +44,13 @@ def make_mesh(axis: str, count: int) -> jax.sharding.Mesh:
     return jax.make_mesh((count,), (axis,), axis_types=auto, devices=devices[:count])
 
 
+def memory_bytes() -> int | None:
+    """The machine's memory, where devices are its CPUs; None on accelerators or if unknown."""
+    if jax.default_backend() != "cpu" or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def description() -> dict[str, object]:
     """Platform, kind and number of devices, and cores, for run.json."""
     devices = jax.devices()

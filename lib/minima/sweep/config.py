@@ -60,6 +60,11 @@ def _clip(value: float) -> None:
         raise ValueError("must be above 0; use inf for no clipping")
 
 
+def _not_empty(value: str) -> None:
+    if not value:
+        raise ValueError("is empty; use . for the current folder")
+
+
 def _leaf(default: Any, help: str, **metadata: Any) -> Any:
     return field(default=default, metadata={"help": help, **metadata})
 
@@ -190,7 +195,7 @@ class EngineConfig:
 class RecordConfig:
     """Where results go; changes no number."""
 
-    workdir: str = _leaf("runs", "folder of all runs")
+    workdir: str = _leaf("runs", "folder of all runs", check=_not_empty)
     plan_only: bool = _leaf(False, "print cells, program, memory and time, and stop")
     checkpoint_seconds: float = _leaf(
         60.0, "time between checkpoints of cells in training", check=_NOT_NEGATIVE

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from minima.runtime import devices
 from minima.runtime.errors import UserError
 from minima.sweep import probe
 from minima.sweep.budgets import Budget
@@ -206,7 +207,9 @@ def make_plan(
     programs = _programs(recipe, cells)
     layout = resolve_layout(config, pinned, len(cells) // len(programs), table)
     rate = table.examples_per_second(layout.block) if table else None
-    return Plan(config, dataset, grid, cells, programs, layout, rate)
+    plan = Plan(config, dataset, grid, cells, programs, layout, rate)
+    _check_memory(plan)
+    return plan
 
 
 def hyperparameters(training: TrainingConfig, cell: Cell) -> dict[str, float]:
@@ -272,6 +275,16 @@ def _check_steps(config: SweepConfig, num_examples: int) -> None:
             )
     if config.training.budget.max_steps(config.grid.batch_sizes[0], num_examples) >= 2**31:
         raise UserError(f"--budget={config.training.budget}: 2^31 updates or more; use fewer")
+
+
+def _check_memory(plan: Plan) -> None:
+    """On CPUs, devices share the machine's memory; accelerators report their own shortage."""
+    needed, there = plan.memory_bytes(), devices.memory_bytes()
+    if there is not None and needed > there:
+        raise UserError(
+            f"--lanes={plan.layout.lanes // plan.layout.devices}: needs {needed / 2**30:,.0f} GiB "
+            f"of the {there / 2**30:,.0f} GiB there are; use fewer lanes or a smaller model"
+        )
 
 
 def _check_range(config: SweepConfig) -> None:

@@ -95,8 +95,11 @@ def replay(run_dir: Path | str, cell: str, updates: int = 100) -> Replay:
       UserError: no such run or cell, the cell isn't finished, or the data have changed.
     """
     run = results.load(run_dir)
+    pinned = run.info.get("resolved")
+    if pinned is None:
+        raise UserError(f"{run.path}: stopped before anything was trained; run it again first")
     config = SweepConfig.from_identity(run.config)
-    devices.configure(config.training.dtype, run.info["resolved"]["devices"])
+    devices.configure(config.training.dtype, pinned["devices"])
     compilation.use_compilation_cache()
     task, dataset = load_task(config)
     if dataset.checksum != run.config["data_sha256"]:
@@ -104,7 +107,7 @@ def replay(run_dir: Path | str, cell: str, updates: int = 100) -> Replay:
             f"--dataset={config.task.dataset}: the data are not those of {run.path} (another "
             "sha256); restore the file that was trained on"
         )
-    plan = make_plan(config, task, dataset, run.info["resolved"])
+    plan = make_plan(config, task, dataset, pinned)
     index = find_cell(plan.grid, cell)
     record = _recorded(run, plan.cells[index], cell)
     again = _by_engine(plan, index)

@@ -1,7 +1,5 @@
 """A way to build any model, and what several files ask of its parameters."""
 
-import functools
-
 import jax
 import numpy as np
 import pytest

@@ -1,5 +1,7 @@
 """A way to build any model, and what several files ask of its parameters."""
 
+import functools
+
 import jax
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ def x64():
 def quick():
     """jax.jit, but with XLA in a hurry: it compiles six times faster what runs once or twice."""
     options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-    return jax.jit
+    return functools.partial(jax.jit, compiler_options=options)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """The layers against XLA's own, finite differences and the binomial distribution."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,71 +9,90 @@ import pytest
 from flax import nnx
 from scipy import stats
 
-from minima.tasks.models.layers import Conv3x3, Noise, dropout, linear, max_pool_2x2
+from minima.tasks.models.layers import Conv, Noise, Training, dropout, linear, max_pool_2x2
 
 SURE = 1e-9  # chance that a right program fails one statistical test on fresh keys
 
 
-@pytest.fixture
-def x64():
-    with jax.enable_x64(True):
-        yield
-
-
 @pytest.fixture(scope="module")
 def conv():
-    """The layer as a function of its input and its parameters."""
+    """The layer as a function of its input and its parameters; options as the layer's."""
 
-    def apply(x, kernel, bias):
-        channels_in, channels_out = kernel.shape[0] // 9, kernel.shape[1]
+    def apply(x, kernel, bias, **options):
+        size, dimensions = options.get("size", 3), options.get("dimensions", 2)
+        channels = kernel.shape[0] // size**dimensions, kernel.shape[1]
+        options |= {"dtype": kernel.dtype, "bias": bias is not None}
         graph = nnx.split(
-            nnx.eval_shape(
-                lambda: Conv3x3(
-                    channels_in, channels_out, dtype=kernel.dtype, rngs=nnx.Rngs(params=0)
-                )
-            )
+            nnx.eval_shape(lambda: Conv(*channels, **options, rngs=nnx.Rngs(params=0)))
         )[0]
-        return nnx.merge(graph, nnx.State({"kernel": kernel, "bias": bias}), copy=True)(x)
+        given = {"kernel": kernel} if bias is None else {"kernel": kernel, "bias": bias}
+        return nnx.merge(graph, nnx.State(given), copy=True)(x)
 
     return apply
 
 
 @pytest.fixture(scope="module")
 def lax_conv():
-    """XLA's convolution, NHWC and HWIO, from the layer's (9 · in, out) kernel."""
+    """XLA's convolution, channels last, from the layer's (size^dimensions · in, out) kernel."""
 
-    def apply(x, kernel, bias):
-        kernel = kernel.reshape(3, 3, x.shape[-1], kernel.shape[-1])
-        layout = ("NHWC", "HWIO", "NHWC")
-        y = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=layout)
-        return y + bias[None, None, None, :]
+    def apply(x, kernel, bias, size=3, stride=1, padding=1, dimensions=2):
+        kernel = kernel.reshape(*[size] * dimensions, x.shape[-1], kernel.shape[-1])
+        layout = ("NHWC", "HWIO", "NHWC") if dimensions == 2 else ("NHC", "HIO", "NHC")
+        y = jax.lax.conv_general_dilated(
+            x,
+            kernel,
+            [stride] * dimensions,
+            [(padding, padding)] * dimensions,
+            dimension_numbers=layout,
+        )
+        return y if bias is None else y + bias.reshape(*[1] * (dimensions + 1), -1)
 
     return apply
 
 
-def conv_arguments(shape, channels_out, seed=0, lanes=()):
+def conv_arguments(shape, channels_out, seed=0, lanes=(), size=3, bias=True):
     rng = np.random.default_rng(seed)
-    shapes = (shape, (9 * shape[-1], channels_out), (channels_out,))
-    return [rng.normal(size=(*lanes, *s)) for s in shapes]
+    fan_in = size ** (len(shape) - 2) * shape[-1]
+    shapes = (shape, (fan_in, channels_out), (channels_out,))
+    drawn = [rng.normal(size=(*lanes, *s)) for s in shapes]
+    return drawn if bias else [*drawn[:2], None]
 
 
-def pullback(function, arguments, cotangent):
+def pullback(function, arguments, seed=1):
     value, transpose = jax.vjp(function, *arguments)
-    return value, transpose(cotangent)
+    return value, transpose(np.random.default_rng(seed).normal(size=value.shape))
 
 
-SHAPES = [((2, 7, 5, 1), 1), ((3, 5, 8, 3), 4), ((2, 1, 3, 2), 3), ((1, 1, 1, 5), 2)]
+# Shape of x, channels out, what differs from 3×3 kernels, stride 1, padding 1.
+CONVOLUTIONS = [
+    ((2, 7, 5, 1), 1, {}),
+    ((3, 5, 8, 3), 4, {}),
+    ((2, 1, 3, 2), 3, {}),
+    ((1, 1, 1, 5), 2, {}),
+    ((2, 7, 6, 2), 3, {"stride": 2}),
+    ((2, 8, 5, 2), 2, {"size": 1, "padding": 0, "stride": 2, "bias": False}),
+    ((2, 3, 5, 2), 2, {"size": 1, "padding": 1}),
+    ((2, 9, 7, 1), 2, {"size": 5, "padding": 2, "stride": 3}),
+    ((1, 6, 5, 3), 2, {"size": 2, "padding": 0, "bias": False}),
+    ((3, 11, 2), 4, {"dimensions": 1}),
+    ((2, 40, 1), 3, {"dimensions": 1, "size": 5, "stride": 2}),
+    ((2, 19, 3), 3, {"dimensions": 1, "stride": 2}),
+    ((2, 10, 2), 2, {"dimensions": 1, "size": 4, "stride": 3, "padding": 0, "bias": False}),
+    ((2, 7, 2), 3, {"dimensions": 1, "size": 1, "padding": 0, "stride": 2}),
+]
 
 
-@pytest.mark.parametrize(("shape", "channels_out"), SHAPES)
-def test_convolution_equals_that_of_xla(x64, conv, lax_conv, shape, channels_out):
-    arguments = conv_arguments(shape, channels_out)
-    cotangent = np.random.default_rng(1).normal(size=(*shape[:3], channels_out))
-    ours, our_gradients = jax.jit(lambda *a: pullback(conv, a, cotangent))(*arguments)
-    theirs, their_gradients = jax.jit(lambda *a: pullback(lax_conv, a, cotangent))(*arguments)
+@pytest.mark.parametrize(("shape", "channels_out", "options"), CONVOLUTIONS)
+def test_convolution_equals_that_of_xla(x64, quick, conv, lax_conv, shape, channels_out, options):
+    options = options.copy()
+    bias = options.pop("bias", True)
+    arguments = conv_arguments(shape, channels_out, size=options.get("size", 3), bias=bias)
+    both = quick(lambda *a: [pullback(partial(f, **options), a) for f in (conv, lax_conv)])
+    (ours, our_gradients), (theirs, their_gradients) = both(*arguments)
     assert ours.dtype == np.float64
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
-    for mine, xla in zip(our_gradients, their_gradients, strict=True):
+    pairs = zip(jax.tree.leaves(our_gradients), jax.tree.leaves(their_gradients), strict=True)
+    for mine, xla in pairs:
         np.testing.assert_allclose(mine, xla, rtol=0, atol=1e-12)
 
 
@@ -105,9 +126,8 @@ def test_convolution_in_forward_over_reverse_mode(x64, conv):
 
 def test_convolution_with_a_kernel_for_each_lane(x64, conv, lax_conv):
     arguments = conv_arguments((2, 5, 6, 2), 3, lanes=(4,))
-    cotangent = np.random.default_rng(1).normal(size=(2, 5, 6, 3))
-    ours = jax.jit(jax.vmap(lambda *a: pullback(conv, a, cotangent)))(*arguments)
-    single = jax.jit(lambda *a: pullback(lax_conv, a, cotangent))
+    ours = jax.jit(jax.vmap(lambda *a: pullback(conv, a)))(*arguments)
+    single = jax.jit(lambda *a: pullback(lax_conv, a))
     for lane in range(4):
         theirs = single(*(a[lane] for a in arguments))
         for mine, xla in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
@@ -146,13 +166,41 @@ def test_ties_share_the_gradient_and_odd_edges_get_none():
     np.testing.assert_array_equal(back[0, :, :, 0], rows)
 
 
+def test_pooling_takes_a_gradient_where_its_input_is_computed_twice(quick):
+    # XLA may compute the input again for the gradient and round differently. One that looks for
+    # the maximum among the values then finds none: this program made it divide by zero.
+    rng = np.random.default_rng(0)
+    kernel = rng.normal(size=(18, 16)).astype("f")
+    x = rng.normal(size=(6, 20, 18)).astype("f")
+
+    def loss(kernel):
+        y = x @ kernel
+        y = (y - y.mean(axis=(1, 2), keepdims=True)) * jax.lax.rsqrt(y.var(axis=(1, 2), keepdims=True))
+        pooled = max_pool_2x2(jax.nn.relu(y * 1.1 + 0.1).reshape(6, 5, 4, 16))
+        return jnp.sum(jnp.sin(pooled) ** 2)
+
+    value, product = quick(lambda k: jax.jvp(jax.grad(loss), (k,), (k,)))(kernel)
+    assert np.isfinite(value).all()
+    assert np.isfinite(product).all()
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3e38])
+def test_pooling_hands_on_what_is_not_finite(value):
+    x = np.zeros((1, 2, 2, 1), np.float32)
+    for where in np.ndindex(2, 2):
+        y = x.copy()
+        y[0, *where, 0] = value
+        np.testing.assert_array_equal(max_pool_2x2(y)[0, 0, 0, 0], max(value, 0))
+    np.testing.assert_array_equal(max_pool_2x2(x + np.float32(value)).item(), np.float32(value))
+
+
 N, UNITS = 1200, 25  # one shape for all, as compiling the generator is what takes time
 
 
 @pytest.fixture(scope="module")
 def drop():
     """drop(x, keys, rate, layer) -> x with dropout, as numpy."""
-    apply = jax.jit(lambda x, keys, rate, layer: dropout(x, Noise(keys, rate), layer))
+    apply = jax.jit(lambda x, keys, rate, layer: dropout(x, Training(None, Noise(keys, rate)), layer))
 
     def call(x, keys, rate, layer=0):
         return np.asarray(apply(x, keys, np.float32(rate), layer))
@@ -224,6 +272,7 @@ def test_dropout_switched_off_is_the_identity(drop, keys):
     x = activations()
     np.testing.assert_array_equal(drop(x, keys, 0), x)
     assert dropout(x, None, layer=0) is x
+    assert dropout(x, Training(np.ones(N, "f")), layer=0) is x
 
 
 def test_layers_have_masks_of_their_own(drop, keys):
@@ -238,9 +287,9 @@ def test_layers_have_masks_of_their_own(drop, keys):
 def test_layers_keep_their_dtype(x64, dtype):
     def layers(x, keys, rate):
         rngs = nnx.Rngs(params=0)
-        y = max_pool_2x2(Conv3x3(3, 2, dtype=dtype, rngs=rngs)(x))
+        y = max_pool_2x2(Conv(3, 2, dtype=dtype, rngs=rngs)(x))
         z = linear(8, 5, dtype=dtype, rngs=rngs)(y.reshape(2, 8))
-        return y, z, dropout(z, Noise(keys, rate), layer=0)
+        return y, z, dropout(z, Training(None, Noise(keys, rate)), layer=0)
 
     keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 2))
     arguments = [jax.ShapeDtypeStruct(shape, dtype) for shape in ((2, 4, 4, 3), ())]

@@ -171,17 +171,18 @@ def test_pooling_takes_a_gradient_where_its_input_is_computed_twice(quick):
     # the maximum among the values then finds none: this program made it divide by zero.
     rng = np.random.default_rng(0)
     kernel = rng.normal(size=(18, 16)).astype("f")
-    x = rng.normal(size=(6, 20, 18)).astype("f")
+    x = rng.normal(size=(6, 16, 18)).astype("f")
 
     def loss(kernel):
         y = x @ kernel
-        y = (y - y.mean(axis=(1, 2), keepdims=True)) * jax.lax.rsqrt(y.var(axis=(1, 2), keepdims=True))
-        pooled = max_pool_2x2(jax.nn.relu(y * 1.1 + 0.1).reshape(6, 5, 4, 16))
+        y = y - y.mean(axis=(1, 2), keepdims=True)
+        y = y * jax.lax.rsqrt(jnp.mean(y**2, axis=(1, 2), keepdims=True) + 1e-5)
+        pooled = max_pool_2x2(jax.nn.relu(1.1 * y + 0.1).reshape(6, 4, 4, 16))
         return jnp.sum(jnp.sin(pooled) ** 2)
 
-    value, product = quick(lambda k: jax.jvp(jax.grad(loss), (k,), (k,)))(kernel)
-    assert np.isfinite(value).all()
-    assert np.isfinite(product).all()
+    slopes = quick(lambda k: jax.jvp(jax.value_and_grad(loss), (k,), (k,))[1])(kernel)
+    for slope in slopes:
+        assert np.isfinite(slope).all()
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3e38])
@@ -190,7 +191,7 @@ def test_pooling_hands_on_what_is_not_finite(value):
     for where in np.ndindex(2, 2):
         y = x.copy()
         y[0, *where, 0] = value
-        np.testing.assert_array_equal(max_pool_2x2(y)[0, 0, 0, 0], max(value, 0))
+        np.testing.assert_array_equal(max_pool_2x2(y).item(), np.maximum(np.float32(value), 0))
     np.testing.assert_array_equal(max_pool_2x2(x + np.float32(value)).item(), np.float32(value))
 
 
@@ -200,7 +201,9 @@ N, UNITS = 1200, 25  # one shape for all, as compiling the generator is what tak
 @pytest.fixture(scope="module")
 def drop():
     """drop(x, keys, rate, layer) -> x with dropout, as numpy."""
-    apply = jax.jit(lambda x, keys, rate, layer: dropout(x, Training(None, Noise(keys, rate)), layer))
+    apply = jax.jit(
+        lambda x, keys, rate, layer: dropout(x, Training(None, Noise(keys, rate)), layer)
+    )
 
     def call(x, keys, rate, layer=0):
         return np.asarray(apply(x, keys, np.float32(rate), layer))

@@ -9,9 +9,9 @@ from scipy import stats
 from minima.runtime.errors import UserError
 from minima.tasks.augmentation import augment
 from minima.tasks.datasets.dataset import Split, assemble
-from minima.tasks.models import Model, Noise
+from minima.tasks.models import Model, Noise, Settings, Training
 from minima.tasks.objectives import classification
-from minima.tasks.task import Arrays, Regularisation, Task, make_task, to_arrays
+from minima.tasks.task import Arrays, ModelChoice, Regularisation, Task, make_task, to_arrays
 
 SURE = 1e-9  # chance that a right program fails one statistical test on fresh keys
 
@@ -44,9 +44,14 @@ def make_dataset():
     return make
 
 
+def made(data, name, *arguments):
+    """make_task with the model by name."""
+    return make_task(data, ModelChoice(name), *arguments)
+
+
 def refusal(*arguments):
     with pytest.raises(UserError) as caught:
-        make_task(*arguments)
+        made(*arguments)
     line = str(caught.value)
     assert len(line.splitlines()) == 1
     return line
@@ -54,17 +59,21 @@ def refusal(*arguments):
 
 def test_make_task_fits_the_model_to_the_dataset(make_dataset):
     data = make_dataset((28, 28, 3))
-    task, same = make_task(data, "cnn", "shift_flip", "float64")
+    task, same = made(data, "cnn", "shift_flip", "float64")
     assert same is data
-    assert task == Task(Model("cnn", (28, 28, 3), 3, "float64"), "image", "shift_flip")
-    assert hash(task) == hash(make_task(data, "cnn", "shift_flip", "float64")[0])
-    assert task != make_task(data, "cnn", "shift", "float64")[0]
+    assert task == Task(Model("cnn", task.model.settings), "image", "shift_flip")
+    settings = task.model.settings
+    assert (settings.input_shape, settings.num_classes) == ((28, 28, 3), 3)
+    assert (settings.parameter_dtype, settings.per_position) == ("float64", False)
+    assert (settings.width, settings.depth, settings.norm) == (64, 1, "none")
+    assert hash(task) == hash(made(data, "cnn", "shift_flip", "float64")[0])
+    assert task != made(data, "cnn", "shift", "float64")[0]
 
 
 def test_cnn_small_halves_28_by_28_images(make_dataset):
     data = make_dataset((28, 28))
-    task, small = make_task(data, "cnn_small")
-    assert task.model.input_shape == small.input_shape == (14, 14)
+    task, small = made(data, "cnn_small")
+    assert task.model.settings.input_shape == small.input_shape == (14, 14)
     for before, after in ((data.train, small.train), (data.test, small.test)):
         quarters = before.inputs.reshape(-1, 14, 2, 14, 2).astype(np.float64)
         np.testing.assert_allclose(after.inputs, quarters.mean(axis=(2, 4)), rtol=1e-7)
@@ -75,9 +84,9 @@ def test_cnn_small_halves_28_by_28_images(make_dataset):
 @pytest.mark.parametrize("shape", [(14, 14), (9, 11), (4, 4)])
 def test_cnn_small_leaves_small_images_alone(make_dataset, shape):
     data = make_dataset(shape)
-    task, same = make_task(data, "cnn_small")
+    task, same = made(data, "cnn_small")
     assert same is data
-    assert task.model.input_shape == shape
+    assert task.model.settings.input_shape == shape
 
 
 @pytest.mark.parametrize("model", ["cnn", "cnn_small"])
@@ -87,7 +96,7 @@ def test_convolutions_refuse_what_is_not_an_image(make_dataset, model, kind, sha
     assert refusal(data, model) == (
         f"--model={model}: reads image data, --dataset=made holds {kind}s; use --model=mlp"
     )
-    assert make_task(data, "mlp")[0].kind == kind
+    assert made(data, "mlp")[0].kind == kind
 
 
 @pytest.mark.parametrize("model", ["cnn", "cnn_small"])
@@ -98,11 +107,11 @@ def test_convolutions_refuse_images_that_pooling_would_use_up(make_dataset, mode
         f"--model={model}: needs images of at least 4×4 pixels, "
         f"--dataset=made holds {shape[0]}×{shape[1]}; use --model=mlp"
     )
-    assert make_task(data, "mlp")[0].model.count_parameters() > 0
+    assert made(data, "mlp")[0].model.count_parameters() > 0
 
 
 def test_one_pixel_is_enough_for_an_mlp(make_dataset):
-    assert make_task(make_dataset((1, 1)), "mlp")[0].model.input_shape == (1, 1)
+    assert made(make_dataset((1, 1)), "mlp")[0].model.settings.input_shape == (1, 1)
 
 
 def test_refuses_names_and_augmentations_that_do_not_fit(make_dataset):
@@ -144,22 +153,22 @@ def test_arrays_without_validation(make_dataset):
 @pytest.fixture
 def fitted(x64, make_dataset):
     """A task in float64 on bytes, its arrays and some parameters."""
-    task, data = make_task(make_dataset((8, 6)), "mlp", "shift_flip", "float64")
-    return task, to_arrays(data, "float64"), task.model.init(jax.random.key(0))
+    task, data = made(make_dataset((8, 6)), "mlp", "shift_flip", "float64")
+    return task, to_arrays(data, "float64"), task.model.init(jax.random.key(0))[0]
 
 
 def test_normalised_training_inputs_have_mean_zero_and_variance_one(fitted):
     task, arrays, _ = fitted
-    x = np.asarray(task.normalise(arrays, jnp.asarray(arrays.train[0])))
+    x = np.asarray(task.prepare(arrays, jnp.asarray(arrays.train[0])))
     assert x.dtype == np.float64
     np.testing.assert_allclose([x.mean(), x.std()], [0, 1], rtol=0, atol=1e-13)
 
 
 def test_normalising_in_numbers(make_dataset):
-    task = make_task(make_dataset((2, 2)), "mlp")[0]
+    task = made(make_dataset((2, 2)), "mlp")[0]
     none = (np.zeros(0), np.zeros(0))
     arrays = Arrays(none, none, none, np.float32(100), np.float32(50))
-    x = task.normalise(arrays, jnp.array([[0, 100, 200, 255]], jnp.uint8))
+    x = task.prepare(arrays, jnp.array([[0, 100, 200, 255]], jnp.uint8))
     assert x.dtype == np.float32
     np.testing.assert_allclose(x, [[-2, 0, 2, 3.1]], rtol=1e-6)
 
@@ -172,7 +181,7 @@ def batch(arrays):
 def test_evaluation_sums(fitted):
     task, arrays, params = fitted
     inputs, labels, weights = batch(arrays)
-    sums, predictions = task.evaluation_sums(params, arrays, inputs, labels, weights)
+    sums, predictions = task.evaluation_sums(params, {}, arrays, inputs, labels, weights)
     x = (np.asarray(inputs, np.float64).reshape(len(labels), -1) - arrays.mean) / arrays.std
     hidden = np.maximum(x @ params["hidden"][0]["kernel"], 0)
     logits = hidden @ np.asarray(params["readout"]["kernel"])
@@ -182,14 +191,14 @@ def test_evaluation_sums(fitted):
     np.testing.assert_array_equal(predictions, logits.argmax(axis=1))
     assert float(sums.correct) == (predictions == labels) @ weights
     # An augmentation is no part of an evaluation.
-    plain = Task(task.model, "image").evaluation_sums(params, arrays, inputs, labels, weights)
+    plain = Task(task.model, "image").evaluation_sums(params, {}, arrays, inputs, labels, weights)
     np.testing.assert_array_equal(plain[0], sums)
 
 
 def test_a_training_pass_without_extras_is_an_evaluation_pass(fitted):
     task, arrays, params = fitted
-    sums = task.training_sums(params, arrays, *batch(arrays), Regularisation())
-    np.testing.assert_array_equal(sums, task.evaluation_sums(params, arrays, *batch(arrays))[0])
+    sums = task.training_sums(params, {}, arrays, *batch(arrays), Regularisation())[0]
+    np.testing.assert_array_equal(sums, task.evaluation_sums(params, {}, arrays, *batch(arrays))[0])
 
 
 def test_a_training_pass_augments_drops_and_smooths(fitted):
@@ -198,15 +207,16 @@ def test_a_training_pass_augments_drops_and_smooths(fitted):
     keys = jax.random.split(jax.random.key(1), len(labels))
     noise, smoothing = Noise(keys, jnp.float64(0.4)), jnp.float64(0.2)
     extras = Regularisation(keys, noise, smoothing)
-    sums = task.training_sums(params, arrays, inputs, labels, weights, extras)
+    sums = task.training_sums(params, {}, arrays, inputs, labels, weights, extras)[0]
     # Raw inputs are augmented: what comes in at the edge is a raw zero, not the mean.
     moved = np.asarray(augment("shift_flip", "image", inputs, keys), np.float64)
-    logits = task.model.apply(params, (moved - arrays.mean) / arrays.std, noise)
+    passing = Training(weights, noise)
+    logits, _ = task.model.apply(params, {}, (moved - arrays.mean) / arrays.std, passing)
     expected = classification(logits, labels, weights, smoothing)
     np.testing.assert_allclose(sums, np.array(expected), rtol=1e-13)
     for absent in Regularisation._fields:
         fewer = extras._replace(**{absent: None})
-        other = task.training_sums(params, arrays, inputs, labels, weights, fewer)
+        other = task.training_sums(params, {}, arrays, inputs, labels, weights, fewer)[0]
         assert abs(other.loss - sums.loss) > 1e-3, absent
 
 
@@ -216,7 +226,8 @@ N, CLASSES = 6000, 10
 @pytest.fixture(scope="module")
 def redraw():
     """redraw(rate, index=…, labels=…, seed=…) -> noisy labels of a ten-class task, as numpy."""
-    task = Task(Model("mlp", (3,), CLASSES), "vector")
+    settings = Settings((3,), "vector", CLASSES, 0, False, 128, 1, "none", True, "float32")
+    task = Task(Model("mlp", settings), "vector")
     apply = jax.jit(task.noisy_labels)
 
     def call(rate, index=None, labels=None, seed=0):

@@ -13,7 +13,9 @@ from minima.tasks.models.sequence import Encoder
 from minima.tasks.models.settings import Settings
 
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-_orthogonal = jax.nn.initializers.orthogonal()
+# U(-1/√hidden, 1/√hidden), as in PyTorch. Not orthogonal: that takes a QR decomposition inside the
+# program, and a batch of them under vmap hung on two CPU devices (jax 0.10.2).
+_uniform = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class Layer(nnx.Module):
@@ -22,7 +24,7 @@ class Layer(nnx.Module):
     rnn: h' = tanh(Wx + Uh + b). gru (Cho et al. 2014, with the reset gate applied after the
     product, as in cuDNN): h' = (1 - z) n + z h, n = tanh(Wx + r (Uh + c)). lstm (Hochreiter &
     Schmidhuber 1997; Gers et al. 2000): c' = f c + i g, h' = o tanh(c'). W starts from
-    N(0, 1/fan_in), each gate's U orthogonal, biases at zero but the forget gate's at `forget_bias`
+    N(0, 1/fan_in), U from U(-1/√hidden, 1/√hidden), biases at zero but the forget gate's at `forget_bias`
     (Jozefowicz et al. 2015).
     """
 
@@ -42,7 +44,7 @@ class Layer(nnx.Module):
         gates = _GATES[cell]
         self.inputs = linear(features, gates * hidden, dtype=dtype, rngs=rngs, init=lecun_normal)
         keys = jax.random.split(rngs.params(), gates)
-        blocks = [_orthogonal(key, (hidden, hidden), dtype) for key in keys]
+        blocks = [_uniform(key, (hidden, hidden), dtype) for key in keys]
         self.state = nnx.Param(jnp.concatenate(blocks, axis=1))
         if cell == "gru":
             self.reset_bias = nnx.Param(jnp.zeros((hidden,), dtype))

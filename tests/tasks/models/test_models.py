@@ -200,7 +200,9 @@ def test_every_weight_is_drawn_on_its_own(draws, name):
     kinds = ("kernel", "table", "positions", "state")
     weights = [v for path, v in draws(name)[0].items() if path.endswith(kinds)]
     for values in weights:
-        assert len(np.unique(values)) > 0.9 * values.size  # float32 has twins
+        assert (
+            len(np.unique(values)) > 0.7 * values.size
+        )  # float32 has twins, the more so if uniform
     for a, b in pairwise(weights):  # nor are two layers alike
         n = min(a[0].size, b[0].size)
         pair = [x.reshape(64, -1)[:, :n].ravel() for x in (a, b)]

@@ -24,8 +24,8 @@ class Layer(nnx.Module):
     rnn: h' = tanh(Wx + Uh + b). gru (Cho et al. 2014, with the reset gate applied after the
     product, as in cuDNN): h' = (1 - z) n + z h, n = tanh(Wx + r (Uh + c)). lstm (Hochreiter &
     Schmidhuber 1997; Gers et al. 2000): c' = f c + i g, h' = o tanh(c'). W starts from
-    N(0, 1/fan_in), U from U(-1/√hidden, 1/√hidden), biases at zero but the forget gate's at `forget_bias`
-    (Jozefowicz et al. 2015).
+    N(0, 1/fan_in), the state's matrix from U(-1/√hidden, 1/√hidden), biases at zero but the forget
+    gate's at `forget_bias` (Jozefowicz et al. 2015).
     """
 
     def __init__(

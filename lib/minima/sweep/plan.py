@@ -134,7 +134,7 @@ class Plan:
             f"parameters, {model.dtype}",
             f"training   {self.recipe.optimizer}, {self.budget}: "
             f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
-            f"programs   {len(self.programs)}, {layout.lanes} lanes on {layout.devices} × {kind}, "
+            f"program    {len(self.programs)}, {layout.lanes} lanes on {layout.devices} × {kind}, "
             f"blocks of {layout.block}, microbatches of "
             f"{', '.join(str(p.recipe.microbatch) for p in self.programs)}",
             f"memory     {self.memory_bytes() / 2**20:,.0f} MiB of state and data on the devices",

@@ -1,7 +1,5 @@
 """A way to build any model, and what several files ask of its parameters."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,9 +16,8 @@ def x64():
 
 @pytest.fixture(scope="session")
 def quick():
-    """jax.jit, but with XLA in a hurry: it compiles six times faster what runs once or twice."""
-    options = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-    return functools.partial(jax.jit, compiler_options=options)
+    """jax.jit for what runs once or twice."""
+    return jax.jit
 
 
 @pytest.fixture(scope="session")

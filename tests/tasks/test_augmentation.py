@@ -69,7 +69,7 @@ def draw(keys):
 
 def test_none_is_the_identity(keys):
     x = picture((N, 5))
-    for kind in ("image", "signal", "vector"):
+    for kind in ("image", "signal", "vector", "tokens"):
         assert augment("none", kind, x, keys) is x
 
 
@@ -129,9 +129,10 @@ def test_raw_inputs_keep_their_dtype_and_shape(keys, augmentation, dtype, shape)
 
 
 REFUSED = [("shift", "vector"), ("shift_flip", "vector"), ("shift_flip", "signal")]
+REFUSED += [("shift", "tokens"), ("shift_flip", "tokens")]
 
 
-@pytest.mark.parametrize("kind", ["image", "signal", "vector"])
+@pytest.mark.parametrize("kind", ["image", "signal", "vector", "tokens"])
 @pytest.mark.parametrize("augmentation", list(AUGMENTATIONS))
 def test_what_does_not_fit_is_refused_in_one_line(augmentation, kind):
     if (augmentation, kind) not in REFUSED:
@@ -142,5 +143,5 @@ def test_what_does_not_fit_is_refused_in_one_line(augmentation, kind):
     line = str(caught.value)
     assert len(line.splitlines()) == 1
     assert line.startswith(f"--augmentation={augmentation}: needs image")
-    assert f"this dataset holds {kind}s" in line
+    assert f"this dataset holds {kind.removesuffix('s')}s; " in line
     assert line.endswith("use --augmentation=none")

@@ -20,12 +20,22 @@ def x64():
         yield
 
 
+def made(*length):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 5, (12, *length)).astype(np.int32)
+    return 3 * rng.normal(size=(12, *length, 5)), labels, np.resize([1.0, 0.0, 0.25], 12)
+
+
 @pytest.fixture
 def batch():
     """Logits (12, 5), labels (12,) and weights (12,): 0, 1 and a fraction."""
-    rng = np.random.default_rng(0)
-    weights = np.resize([1.0, 0.0, 0.25], 12)
-    return 3 * rng.normal(size=(12, 5)), rng.integers(0, 5, 12).astype(np.int32), weights
+    return made()
+
+
+@pytest.fixture
+def sequences():
+    """Logits (12, 7, 5), labels (12, 7) and weights (12,): 0, 1 and a fraction."""
+    return made(7)
 
 
 SMOOTHINGS = [None, 0.0, 0.1, 0.9]
@@ -95,15 +105,14 @@ def test_padding_leaves_every_sum_as_it_was(batch, wild, smoothing):
 
 @pytest.mark.parametrize("wild", WILD)
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
-def test_padding_leaves_the_gradient_as_it_was(batch, wild, smoothing):
-    # Of the rows that count: those of padding may be NaN where their own logits are not finite.
+def test_padding_leaves_the_gradient_as_it_was_and_has_none(batch, wild, smoothing):
     logits, labels, weights = batch
     padded = logits.copy()
-    padded[weights == 0, 1] = wild
-    gradient = np.asarray(gradient_of(padded, labels, weights, smoothing))
     expected = np.asarray(gradient_of(logits, labels, weights, smoothing))
-    np.testing.assert_array_equal(gradient[weights > 0], expected[weights > 0])
-    if np.isfinite(wild):
+    for where in (np.s_[weights == 0, 1], np.s_[weights == 0]):
+        padded[where] = wild
+        gradient = np.asarray(gradient_of(padded, labels, weights, smoothing))
+        np.testing.assert_array_equal(gradient, expected)
         np.testing.assert_array_equal(gradient[weights == 0], 0)
 
 
@@ -123,3 +132,32 @@ def test_sums_have_the_dtype_of_the_model(batch, dtype):
     sums = classify(logits.astype(dtype), labels, weights.astype(dtype), smoothing)
     assert {leaf.dtype for leaf in sums} == {np.dtype(dtype)}
     assert {leaf.shape for leaf in sums} == {()}
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+def test_tokens_of_a_sequence_share_its_weight(sequences, smoothing):
+    # The same as 7 · 12 examples, each with the weight of its sequence.
+    logits, labels, weights = sequences
+    apart = (logits.reshape(-1, 5), labels.reshape(-1), np.repeat(weights, 7))
+    sums = classify(*sequences, smoothing)
+    np.testing.assert_allclose(sums, np.array(classify(*apart, smoothing)), rtol=1e-14)
+    assert float(sums.weight) == 7 * weights.sum()
+    assert {leaf.shape for leaf in sums} == {()}
+    by_token = gradient_of(*apart, smoothing).reshape(logits.shape)
+    np.testing.assert_allclose(gradient_of(*sequences, smoothing), by_token, rtol=0, atol=1e-15)
+
+
+@pytest.mark.parametrize("wild", WILD)
+def test_padded_sequences_leave_no_trace(sequences, wild):
+    logits, labels, weights = sequences
+    expected = [np.array(f(logits, labels, weights, 0.1)) for f in (classify, gradient_of)]
+    padded = logits.copy()
+    padded[weights == 0, 3] = wild
+    found = [np.array(f(padded, labels, weights, 0.1)) for f in (classify, gradient_of)]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_uniform_guess_costs_the_logarithm_of_the_vocabulary():
+    sums = classify(np.zeros((2, 3, 63)), np.ones((2, 3), np.int32), np.ones(2))
+    np.testing.assert_allclose(sums.loss / sums.weight, np.log(63), rtol=1e-15)

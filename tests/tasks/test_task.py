@@ -1,4 +1,4 @@
-"""A task's parts put together, and what does not fit together refused."""
+"""A task's parts put together."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from minima.runtime.errors import UserError
 from minima.tasks.augmentation import augment
-from minima.tasks.datasets.dataset import Split, assemble
 from minima.tasks.models import Model, Noise, Settings, Training
 from minima.tasks.objectives import classification
 from minima.tasks.task import Arrays, ModelChoice, Regularisation, Task, make_task, to_arrays
@@ -16,109 +14,9 @@ from minima.tasks.task import Arrays, ModelChoice, Regularisation, Task, make_ta
 SURE = 1e-9  # chance that a right program fails one statistical test on fresh keys
 
 
-@pytest.fixture
-def x64():
-    with jax.enable_x64(True):
-        yield
-
-
-@pytest.fixture(scope="module")
-def make_dataset():
-    def make(shape, kind="image", dtype=np.uint8, fraction=0.25, classes=3):
-        def split(n, seed):
-            rng = np.random.default_rng(seed)
-            inputs = rng.integers(0, 256, (n, *shape)).astype(dtype)
-            return Split(inputs, (np.arange(n) % classes).astype(np.int32))
-
-        return assemble(
-            "made",
-            split(12, 0),
-            split(5, 1),
-            num_classes=classes,
-            kind=kind,
-            validation_fraction=fraction,
-            licence="none",
-            source="made here",
-        )
-
-    return make
-
-
 def made(data, name, *arguments):
-    """make_task with the model by name."""
-    return make_task(data, ModelChoice(name), *arguments)
-
-
-def refusal(*arguments):
-    with pytest.raises(UserError) as caught:
-        made(*arguments)
-    line = str(caught.value)
-    assert len(line.splitlines()) == 1
-    return line
-
-
-def test_make_task_fits_the_model_to_the_dataset(make_dataset):
-    data = make_dataset((28, 28, 3))
-    task, same = made(data, "cnn", "shift_flip", "float64")
-    assert same is data
-    assert task == Task(Model("cnn", task.model.settings), "image", "shift_flip")
-    settings = task.model.settings
-    assert (settings.input_shape, settings.num_classes) == ((28, 28, 3), 3)
-    assert (settings.parameter_dtype, settings.per_position) == ("float64", False)
-    assert (settings.width, settings.depth, settings.norm) == (64, 1, "none")
-    assert hash(task) == hash(made(data, "cnn", "shift_flip", "float64")[0])
-    assert task != made(data, "cnn", "shift", "float64")[0]
-
-
-def test_cnn_small_halves_28_by_28_images(make_dataset):
-    data = make_dataset((28, 28))
-    task, small = made(data, "cnn_small")
-    assert task.model.settings.input_shape == small.input_shape == (14, 14)
-    for before, after in ((data.train, small.train), (data.test, small.test)):
-        quarters = before.inputs.reshape(-1, 14, 2, 14, 2).astype(np.float64)
-        np.testing.assert_allclose(after.inputs, quarters.mean(axis=(2, 4)), rtol=1e-7)
-        np.testing.assert_array_equal(after.labels, before.labels)
-    assert small.std < data.std
-
-
-@pytest.mark.parametrize("shape", [(14, 14), (9, 11), (4, 4)])
-def test_cnn_small_leaves_small_images_alone(make_dataset, shape):
-    data = make_dataset(shape)
-    task, same = made(data, "cnn_small")
-    assert same is data
-    assert task.model.settings.input_shape == shape
-
-
-@pytest.mark.parametrize("model", ["cnn", "cnn_small"])
-@pytest.mark.parametrize(("kind", "shape"), [("signal", (40,)), ("vector", (6,))])
-def test_convolutions_refuse_what_is_not_an_image(make_dataset, model, kind, shape):
-    data = make_dataset(shape, kind)
-    assert refusal(data, model) == (
-        f"--model={model}: reads image data, --dataset=made holds {kind}s; use --model=mlp"
-    )
-    assert made(data, "mlp")[0].kind == kind
-
-
-@pytest.mark.parametrize("model", ["cnn", "cnn_small"])
-@pytest.mark.parametrize("shape", [(2, 2), (3, 14), (14, 3), (3, 3, 3)])
-def test_convolutions_refuse_images_that_pooling_would_use_up(make_dataset, model, shape):
-    data = make_dataset(shape)
-    assert refusal(data, model) == (
-        f"--model={model}: needs images of at least 4×4 pixels, "
-        f"--dataset=made holds {shape[0]}×{shape[1]}; use --model=mlp"
-    )
-    assert made(data, "mlp")[0].model.count_parameters() > 0
-
-
-def test_one_pixel_is_enough_for_an_mlp(make_dataset):
-    assert made(make_dataset((1, 1)), "mlp")[0].model.settings.input_shape == (1, 1)
-
-
-def test_refuses_names_and_augmentations_that_do_not_fit(make_dataset):
-    images, vectors = make_dataset((8, 8)), make_dataset((6,), "vector")
-    assert refusal(images, "cmn").endswith("did you mean cnn?")
-    assert refusal(vectors, "mlp", "shift").startswith("--augmentation=shift: ")
-    assert "--dataset" in refusal(make_dataset((15, 15)), "cnn_small")  # 14 does not divide 15
+    """The task of a model by its name."""
+    return make_task(data, ModelChoice(name), *arguments)[0]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +51,8 @@ def test_arrays_without_validation(make_dataset):
 @pytest.fixture
 def fitted(x64, make_dataset):
     """A task in float64 on bytes, its arrays and some parameters."""
-    task, data = made(make_dataset((8, 6)), "mlp", "shift_flip", "float64")
+    data = make_dataset((8, 6))
+    task = made(data, "mlp", "shift_flip", "float64")
     return task, to_arrays(data, "float64"), task.model.init(jax.random.key(0))[0]
 
 
@@ -165,7 +64,7 @@ def test_normalised_training_inputs_have_mean_zero_and_variance_one(fitted):
 
 
 def test_normalising_in_numbers(make_dataset):
-    task = made(make_dataset((2, 2)), "mlp")[0]
+    task = made(make_dataset((2, 2)), "mlp")
     none = (np.zeros(0), np.zeros(0))
     arrays = Arrays(none, none, none, np.float32(100), np.float32(50))
     x = task.prepare(arrays, jnp.array([[0, 100, 200, 255]], jnp.uint8))
@@ -218,6 +117,59 @@ def test_a_training_pass_augments_drops_and_smooths(fitted):
         fewer = extras._replace(**{absent: None})
         other = task.training_sums(params, {}, arrays, inputs, labels, weights, fewer)[0]
         assert abs(other.loss - sums.loss) > 1e-3, absent
+
+
+@pytest.mark.parametrize("norm", ["batch", "ghost"])
+def test_a_training_pass_moves_the_state_and_an_evaluation_uses_it(x64, make_dataset, norm):
+    data = make_dataset((8, 6))
+    task, _ = make_task(data, ModelChoice("mlp", norm=norm, width=5), dtype="float64")
+    arrays, (params, state) = to_arrays(data, "float64"), task.model.init(jax.random.key(0))
+    inputs, labels, weights = batch(arrays)
+    weights = (weights > 0).astype(float)  # statistics count examples
+    x = (np.asarray(inputs, np.float64).reshape(len(labels), -1) - arrays.mean) / arrays.std
+    hidden = x @ np.asarray(params["hidden"][0]["kernel"])
+
+    def loss(mean, variance):
+        y = np.maximum((hidden - np.asarray(mean)) / np.sqrt(np.asarray(variance) + 1e-5), 0)
+        logits = y @ np.asarray(params["readout"]["kernel"])
+        return np.asarray(classification(logits, labels, weights).loss)
+
+    sums, after = task.training_sums(
+        params, state, arrays, inputs, labels, weights, Regularisation()
+    )
+    real = hidden[weights > 0]
+    mean, variance = real.mean(axis=0), real.var(axis=0)
+    np.testing.assert_allclose(sums.loss, loss(mean, variance), rtol=1e-12)
+    moved = after["norms"][0]
+    np.testing.assert_allclose(moved["mean"], 0.1 * mean, rtol=1e-12)
+    np.testing.assert_allclose(moved["variance"], 0.9 + 0.1 * variance, rtol=1e-12)
+    sums, _ = task.evaluation_sums(params, after, arrays, inputs, labels, weights)
+    np.testing.assert_allclose(sums.loss, loss(**moved), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["lstm", "transformer"])
+def test_a_language_model_counts_tokens(make_dataset, name):
+    data = make_dataset((6,), "tokens", classes=5, per_position=True)
+    task, _ = make_task(data, ModelChoice(name, width=16, depth=1))
+    arrays = to_arrays(data)
+    tokens, labels = arrays.train
+    prepared = task.prepare(arrays, jnp.asarray(tokens))
+    assert prepared.dtype == np.int32
+    np.testing.assert_array_equal(prepared, tokens)
+    params, state = jax.jit(task.model.init)(jax.random.key(0))
+    weights = np.resize(np.float32([1, 0, 1]), len(labels))
+    sums, predictions = jax.jit(task.evaluation_sums)(
+        params, state, arrays, tokens, labels, weights
+    )
+    assert predictions.shape == labels.shape == (9, 6)
+    assert predictions.dtype == np.int32
+    assert float(sums.weight) == 6 * 6
+    hits = (np.asarray(predictions) == labels).sum(axis=1) @ weights
+    assert float(sums.correct) == hits
+    arguments = (arrays, tokens, labels, weights, Regularisation())
+    trained, after = jax.jit(task.training_sums)(params, state, *arguments)
+    np.testing.assert_allclose(trained, np.array(sums), rtol=1e-6)
+    assert after == {}
 
 
 N, CLASSES = 6000, 10
@@ -284,3 +236,22 @@ def test_another_key_spoils_other_labels(redraw):
     first, second = (redraw(0.4, seed=seed) != CLEAN for seed in (0, 1))
     low, high = binomial_limits(N, 0.36**2)
     assert low <= np.sum(first & second) <= high
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.4])
+def test_tokens_of_a_sequence_are_redrawn_one_by_one(redraw, rate):
+    clean = (np.arange(N)[:, None] + np.arange(8)[None]) % CLASSES
+    noisy = redraw(rate, labels=clean.astype(np.int32))
+    wrong = noisy != clean
+    assert noisy.shape == (N, 8)
+    low, high = binomial_limits(N, rate * (1 - 1 / CLASSES))
+    assert ((low <= wrong.sum(axis=0)) & (wrong.sum(axis=0) <= high)).all()
+    # Independently: the number of wrong tokens in a window is binomial.
+    expected = N * stats.binom.pmf(np.arange(9), 8, rate * (1 - 1 / CLASSES))
+    observed = np.bincount(wrong.sum(axis=1), minlength=9)
+    common = expected >= 5
+    pooled = [np.append(c[common], c[~common].sum()) for c in (observed, expected)]
+    assert stats.chisquare(*pooled).pvalue > SURE
+    order = np.random.default_rng(0).permutation(N).astype(np.int32)
+    again = redraw(rate, index=order, labels=clean[order].astype(np.int32))
+    np.testing.assert_array_equal(again, noisy[order])

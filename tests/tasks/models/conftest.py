@@ -8,12 +8,6 @@ import pytest
 from minima.tasks.models import Model, Settings, architecture
 
 
-@pytest.fixture
-def x64():
-    with jax.enable_x64(True):
-        yield
-
-
 @pytest.fixture(scope="session")
 def quick():
     """jax.jit for what runs once or twice."""

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from scipy import stats
 
 from minima.tasks.models.recurrent import Layer
 
@@ -98,8 +99,9 @@ def test_a_state_knows_the_past_only(x64, layer, x, cell):
 def test_what_a_layer_starts_from(cell):
     made = Layer(cell, 200, 16, dtype=jnp.float32, rngs=nnx.Rngs(params=0))
     blocks = np.split(np.asarray(made.state[...]), GATES[cell], axis=1)
-    for i, block in enumerate(blocks):
-        assert 0.2 < np.abs(block).max() <= 1 / np.sqrt(16)  # uniform up to 1/√hidden
+    for i, block in enumerate(blocks):  # uniform, up to 1/√hidden
+        assert 0.24 < np.abs(block).max() <= 0.25
+        assert stats.kstest(block.ravel(), stats.uniform(-0.25, 0.5).cdf).pvalue > 1e-9
         assert not any(np.allclose(block, other) for other in blocks[:i])
     kernel = np.asarray(made.inputs.kernel[...])
     assert kernel.shape == (200, GATES[cell] * 16)

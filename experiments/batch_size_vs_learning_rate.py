@@ -14,7 +14,7 @@ Command:   make sweep                                    (= --preset=laptop)
            python experiments/batch_size_vs_learning_rate.py --model=mlp \\
              --batch_sizes=16:1024:x2 --learning_rates=1e-3:1e0:log12 --seeds=5 \\
              --budget=20epochs --optimizer=momentum
-Cost:      laptop: 7 × 7 × 3 small CNNs, 20 epochs of 4,000 Fashion-MNIST images each, about 3
+Cost:      laptop: 6 × 7 × 3 small CNNs, 25 epochs of 4,000 Fashion-MNIST images each, about 3
            minutes on two CPU cores; smoke: seconds; gpu and pod: larger planes of the full CNN.
 Outcome:   results.csv, results.nc, TensorBoard curves, a table and a heat map in which diverged
            and collapsed cells are marked. Expect a ridge of best rates that climbs with batch size

@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
-import jax.monitoring
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
+
+from minima.runtime.compilation import count_compilations
 
 # Before any test can start a backend: afterwards these two are read no more.
 jax.config.update("jax_platforms", "cpu")
@@ -23,14 +23,10 @@ jax.config.update("jax_compilation_cache_dir", str(_CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
-# Written once per executable that XLA really builds. The event of a backend compile would not do:
-# it also fires where the executable comes out of the persistent cache.
-_COMPILED = "/jax/compilation_cache/cache_misses"
-
 
 @pytest.fixture
 def counts_compilations(tmp_path: Path) -> Iterator[Callable[[], AbstractContextManager]]:
-    """Count executables: `with counts_compilations() as count: ...`, then read `count.compiled`."""
+    """Count executables: `with counts_compilations() as seen: ...`, then read `seen.count`."""
     settings = {
         "jax_enable_compilation_cache": True,
         "jax_compilation_cache_dir": str(tmp_path / "compiled"),
@@ -39,22 +35,8 @@ def counts_compilations(tmp_path: Path) -> Iterator[Callable[[], AbstractContext
     }
     before = {name: getattr(jax.config, name) for name in settings}
     _configure(settings)
-    yield _counted
+    yield count_compilations
     _configure(before)
-
-
-@contextmanager
-def _counted() -> Iterator[SimpleNamespace]:
-    count = SimpleNamespace(compiled=0)
-
-    def listen(event: str, **_: object) -> None:
-        count.compiled += event == _COMPILED
-
-    jax.monitoring.register_event_listener(listen)
-    try:
-        yield count
-    finally:
-        jax.monitoring.unregister_event_listener(listen)
 
 
 def _configure(settings: dict[str, object]) -> None:

@@ -31,9 +31,9 @@ def test_counts_each_executable_once(counts_compilations, shape):
     with counts_compilations() as count:
         triple(x).block_until_ready()
         triple(x).block_until_ready()
-        assert count.compiled == 1
+        assert count.count == 1
         triple(y).block_until_ready()
-        assert count.compiled == 2
+        assert count.count == 2
 
 
 def test_does_not_count_what_the_cache_holds(counts_compilations):
@@ -42,4 +42,4 @@ def test_does_not_count_what_the_cache_holds(counts_compilations):
         jax.jit(lambda x: 5 * x)(x).block_until_ready()
     with counts_compilations() as again:
         jax.jit(lambda x: 5 * x)(x).block_until_ready()
-    assert (count.compiled, again.compiled) == (1, 0)
+    assert (count.count, again.count) == (1, 0)

@@ -147,11 +147,11 @@ def test_a_plane_compiles_once_and_a_second_start_not_at_all(make, counts_compil
     plan = make(**CELLS | {"budget": "1epochs", "microbatch": 4})
     with counts_compilations() as first:
         assert run(plan) == 18
-    assert first.compiled == 1
+    assert first.count == 1
     jax.clear_caches()
     with counts_compilations() as second:
         run(plan)
-    assert second.compiled == 0
+    assert second.count == 0
 
 
 def test_other_values_need_no_other_program(make, counts_compilations):
@@ -176,7 +176,7 @@ def test_other_values_need_no_other_program(make, counts_compilations):
     with counts_compilations() as count:
         for plan in plans:
             train(plan, mesh, lambda record: None)
-    assert count.compiled == 1
+    assert count.count == 1
 
 
 def interrupted(plan, directory, stop_after):
@@ -242,7 +242,7 @@ def test_programs_per_batch_size_compile_once_each_and_resume(
     plan = make(**CELLS | {"norm": "batch", "microbatch": 0, "budget": "2epochs", "evaluations": 2})
     with counts_compilations() as count:
         undisturbed = run_cells(plan)
-    assert count.compiled == 3
+    assert count.count == 3
     assert len(undisturbed) == 18
     before, records = interrupted(plan, tmp_path / "checkpoints", stop_after)
     assert stop_after <= before < 18

@@ -1,7 +1,6 @@
 """The persistent compilation cache, and a count of what was really compiled."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +8,7 @@ from pathlib import Path
 import jax
 import jax.monitoring
 
-
-def cache_directory() -> Path:
-    """Where minima keeps what can be made again: `$XDG_CACHE_HOME/minima` or `~/.cache/minima`."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "minima"
+from minima.runtime.caches import cache_directory
 
 
 def use_compilation_cache(directory: Path | None = None) -> None:

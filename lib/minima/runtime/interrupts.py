@@ -4,6 +4,7 @@ import contextlib
 import signal
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 STOPPED_AND_SAVED = 75  # EX_TEMPFAIL of sysexits.h: launchers start the same command again
 
@@ -31,7 +32,7 @@ def stop_request() -> Iterator[StopRequest]:
     Outside the main thread, where Python allows no handlers, the request only listens to `ask`.
     """
     request = StopRequest()
-    previous: dict[signal.Signals, object] = {}
+    previous: dict[signal.Signals, Any] = {}
 
     def handle(number: int, frame: FrameType | None) -> None:
         request.ask()
@@ -44,4 +45,4 @@ def stop_request() -> Iterator[StopRequest]:
         yield request
     finally:
         for number, handler in previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
+            signal.signal(number, handler)

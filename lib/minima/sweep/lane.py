@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from minima.record.dataset import METRICS as FINALS
 from minima.sweep import stream
 from minima.sweep.budgets import METRICS, Status
 from minima.sweep.optimizers import Features, Hyper, make_optimizer
@@ -20,14 +21,6 @@ from minima.tasks.models import Noise, Params, State
 from minima.tasks.objectives import Sums
 from minima.tasks.task import Arrays, Regularisation, Task
 
-FINALS = (
-    "train_loss",
-    "train_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "test_loss",
-    "test_accuracy",
-)
 _EVALUATION_CHUNK = 256
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from minima.record.files import write_atomically
 from minima.runtime import devices
-from minima.runtime.compilation import cache_directory
+from minima.runtime.caches import cache_directory
 from minima.sweep.lane import Recipe
 from minima.sweep.program import AXIS, Layout, blank_order, compile_program, empty_lanes
 from minima.tasks.task import Arrays, Task

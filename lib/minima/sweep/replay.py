@@ -217,7 +217,7 @@ def _extras(plan: Plan, cell: Cell, epoch: jax.Array, position: jax.Array) -> Re
 def _by_engine(plan: Plan, index: int) -> dict[str, Any]:
     records: list[dict[str, Any]] = []
     mesh = devices.make_mesh(AXIS, plan.layout.devices)
-    train(plan, mesh, records.append, order=[index], watcher=None)
+    train(plan, mesh, records.append, order=[index])
     return records[0]
 
 

@@ -13,13 +13,14 @@ from minima.record import results
 from minima.record.board import Board
 from minima.record.checkpoints import Checkpoints
 from minima.record.files import DiskFull, explained
+from minima.record.progress import Progress
 from minima.record.run_directory import RunDirectory, config_hash, read_info
 from minima.runtime import compilation, devices
 from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest, stop_request
 from minima.sweep.config import SweepConfig
 from minima.sweep.plan import Plan, load_task, make_plan
 from minima.sweep.program import AXIS
-from minima.sweep.train import Totals, Watcher, train
+from minima.sweep.train import Totals, train
 
 _log = logging.getLogger(__name__)
 
@@ -65,13 +66,13 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
     return Prepared(make_plan(config, task, dataset, pinned), experiment, run_id, identity)
 
 
-def execute(prepared: Prepared, flagfile: str, watcher: Watcher | None = None) -> int:
+def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None) -> int:
     """Trains what is missing and writes every result; the same call resumes.
 
     Args:
       prepared: from `prepare`.
       flagfile: a text that repeats the command, kept as run.flags.
-      watcher: told about progress.
+      progress: told how far the sweep is.
 
     Returns:
       An exit code: 0 when every cell is done, 75 when it stopped early with all finished cells, and
@@ -92,7 +93,7 @@ def execute(prepared: Prepared, flagfile: str, watcher: Watcher | None = None) -
             run.update_info(resolved=plan.resolved(), devices=devices.description())
             keeper = _Keeper(run, plan)
             keeper.start()
-            totals = _train(plan, run, keeper, stop, watcher)
+            totals = _train(plan, run, keeper, stop, progress)
             _write_results(run, plan, totals, keeper.compilations)
             keeper.finish()
         except OSError as error:
@@ -132,7 +133,7 @@ class _Keeper:
 
 
 def _train(
-    plan: Plan, run: RunDirectory, keeper: _Keeper, stop: StopRequest, watcher: Watcher | None
+    plan: Plan, run: RunDirectory, keeper: _Keeper, stop: StopRequest, progress: Progress | None
 ) -> Totals:
     done = [plan.grid.index(cell["cell"]) for cell in run.cells()]
     if len(done) == len(plan.cells):
@@ -150,7 +151,7 @@ def _train(
             checkpoints=checkpoints,
             checkpoint_seconds=plan.config.record.checkpoint_seconds,
             stop=stop,
-            watcher=watcher,
+            progress=progress,
         )
     keeper.compilations = compilations.count
     return totals

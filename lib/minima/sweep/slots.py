@@ -38,13 +38,19 @@ class Slot:
             self._aim()
 
     @classmethod
-    def resumed(cls, cell: int, step: int, consumed_micro: int, **sizes: int) -> "Slot":
+    def resumed(
+        cls,
+        cell: int,
+        step: int,
+        consumed_micro: int,
+        *,
+        max_steps: int,
+        eval_every: int,
+        steps_per_update: int,
+    ) -> "Slot":
         """A slot for a lane restored after `step` updates and some micro-steps into the next."""
-        slot = cls(cell, **sizes)  # type: ignore[arg-type]  # sizes are ints
-        slot.fresh = False
-        every = slot.eval_every
-        slot.step = step // every * every
-        slot._aim()
+        passed = step // eval_every * eval_every
+        slot = cls(cell, max_steps, eval_every, steps_per_update, step=passed, fresh=False)
         slot.micro_left -= (step - slot.step) * slot.steps_per_update + consumed_micro
         if step >= slot.max_steps:
             slot.step, slot.finished = slot.max_steps, True

@@ -6,14 +6,15 @@ read; everything a restart needs is in a checkpoint of the lanes plus the cells 
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
 
 from minima.record.checkpoints import Checkpoints
+from minima.record.progress import Progress
 from minima.runtime.interrupts import StopRequest
 from minima.sweep.budgets import Status
 from minima.sweep.cells import cell_record
@@ -26,19 +27,6 @@ from minima.tasks.task import Arrays, to_arrays
 _SEGMENT_SECONDS = 1.0
 _FIRST_LIMIT = 256
 _LARGEST_LIMIT = 2**20
-
-
-class Watcher(Protocol):
-    """Who is told how far the sweep is; `record.progress.Progress` is one."""
-
-    def update(
-        self,
-        done_examples: float,
-        total_examples: float,
-        counts: Mapping[str, int],
-        cells_total: int,
-    ) -> None:
-        """Takes examples done and in all, cells by status, and the number of cells."""
 
 
 @dataclass
@@ -68,7 +56,7 @@ def train(
     checkpoints: Checkpoints | None = None,
     checkpoint_seconds: float = 60.0,
     stop: StopRequest | None = None,
-    watcher: Watcher | None = None,
+    progress: Progress | None = None,
 ) -> Totals:
     """Trains every cell of a plan that isn't done.
 
@@ -81,38 +69,41 @@ def train(
       checkpoints: where to save cells in training, and to look for them first.
       checkpoint_seconds: time between saves.
       stop: looked at between segments; once true, saves and returns.
-      watcher: told about progress after every segment.
+      progress: told how far the sweep is after every segment.
     """
     arrays = jax.device_put(
         to_arrays(plan.dataset, plan.recipe.task.model.dtype), _sharding(mesh, jax.P())
     )
     stop = StopRequest() if stop is None else stop  # an unasked request is false
     ranks = range(len(plan.cells)) if order is None else list(order)
-    totals, progress = Totals(), _Progress(plan, set(done), watcher)
+    totals, tally = Totals(), _Tally(plan, set(done), progress)
     for number, program in enumerate(plan.programs):
         mine = set(program.cells)
-        queue = [i for i in ranks if i in mine and i not in progress.done]
-        if not queue or totals.stopped:
+        queue = [i for i in ranks if i in mine and i not in tally.done]
+        if not queue:
             continue
+        if stop:
+            totals.stopped = True
+        if totals.stopped:
+            break
         begin = time.perf_counter()
         compiled = compile_program(program.recipe, plan.layout, mesh, arrays)
         ready = time.perf_counter()
-        loop = _Loop(plan, number, mesh, compiled, arrays, on_cell, progress)
+        loop = _Loop(plan, number, mesh, compiled, arrays, on_cell, tally)
         loop.restore(checkpoints)
         loop.queue(queue)
         totals.stopped = loop.run(checkpoints, checkpoint_seconds, stop)
         totals.segments = loop.segments
         totals.compile_seconds += ready - begin
         totals.train_seconds += time.perf_counter() - ready
-    totals.stopped = totals.stopped or (len(progress.done) < len(plan.cells) and bool(stop))
     return totals
 
 
-class _Progress:
+class _Tally:
     """Which cells are done, over all programs, and who is told."""
 
-    def __init__(self, plan: Plan, done: set[int], watcher: Watcher | None) -> None:
-        self.plan, self.done, self.watcher = plan, done, watcher
+    def __init__(self, plan: Plan, done: set[int], progress: Progress | None) -> None:
+        self.plan, self.done, self.progress = plan, done, progress
         self.counts: dict[str, int] = {}
         self.total = float(sum(map(plan.examples, plan.cells)))
         self.behind = float(sum(plan.examples(plan.cells[i]) for i in done))
@@ -124,10 +115,10 @@ class _Progress:
         self.counts[status] = self.counts.get(status, 0) + 1
 
     def tell(self, running: float) -> None:
-        """Tells the watcher; `running` are examples seen by cells still in training."""
-        if self.watcher:
+        """Tells how far the sweep is; `running` are examples seen by cells still in training."""
+        if self.progress:
             cells = len(self.plan.cells)
-            self.watcher.update(self.behind + running, self.total, self.counts, cells)
+            self.progress.update(self.behind + running, self.total, self.counts, cells)
 
 
 @dataclass(frozen=True)
@@ -149,11 +140,11 @@ class _Loop:
         program: Callable[..., tuple[Lane, Report]],
         arrays: Arrays,
         on_cell: Callable[[dict[str, Any]], None],
-        progress: _Progress,
+        tally: _Tally,
     ) -> None:
         self.plan, self.number, self.recipe = plan, number, plan.programs[number].recipe
         self.program, self.arrays = program, arrays
-        self.on_cell, self.progress, self.done = on_cell, progress, progress.done
+        self.on_cell, self.tally, self.done = on_cell, tally, tally.done
         self.split, self.everywhere = _sharding(mesh, jax.P(AXIS)), _sharding(mesh, jax.P())
         self.lanes = jax.device_put(empty_lanes(self.recipe, plan.layout), self.split)
         self.slots: list[Slot | None] = [None] * plan.layout.lanes
@@ -195,11 +186,9 @@ class _Loop:
         A lane whose cell was recorded after the checkpoint is emptied; one that had finished but
         was not recorded yet is recorded now.
         """
-        found = (
-            checkpoints.restore(empty_lanes(self.recipe, self.plan.layout))
-            if (checkpoints)
-            else None
-        )
+        if checkpoints is None:
+            return
+        found = checkpoints.restore(empty_lanes(self.recipe, self.plan.layout))
         if found is None:
             return
         self.segments, lanes, meta = found
@@ -255,11 +244,11 @@ class _Loop:
             row = Report(*(field[i] for field in report))
             record = cell_record(self.plan, cell, row)
             self.on_cell(record)
-            self.progress.finished(cell, record["status"])
+            self.tally.finished(cell, record["status"])
             slot = self.slots[i]
             if slot and slot.cell == cell:
                 slot.finished = True
-        self.progress.tell(self._examples())
+        self.tally.tell(self._examples())
 
     def _examples(self) -> float:
         """Examples that running cells have seen up to their last evaluation."""

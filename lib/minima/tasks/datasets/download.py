@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from io import BufferedRandom, BufferedReader
 from pathlib import Path
 
+from minima.runtime.caches import cache_directory
 from minima.runtime.errors import UserError
 
 TIMEOUT = 30.0  # seconds without a byte, or at less than SLOWEST, until a download is given up
@@ -45,7 +46,7 @@ class _FailureError(Exception):
 
 def data_directory() -> Path:
     """Where downloads are kept: `$XDG_CACHE_HOME/minima/data` or `~/.cache/minima/data`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minima" / "data"
+    return cache_directory() / "data"
 
 
 def fetch(remote: Remote, directory: Path, where: str) -> Path:

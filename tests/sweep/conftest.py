@@ -8,9 +8,17 @@ import pytest
 
 from minima.runtime import devices
 from minima.sweep.budgets import Status, parse_budget
-from minima.sweep.config import EngineConfig, GridConfig, SweepConfig, TaskConfig, TrainingConfig
+from minima.sweep.config import (
+    BranchConfig,
+    EngineConfig,
+    GridConfig,
+    RecordConfig,
+    SweepConfig,
+    TaskConfig,
+    TrainingConfig,
+)
 from minima.sweep.plan import Plan, make_plan
-from minima.sweep.program import AXIS, Report, compile_program, empty_lanes
+from minima.sweep.program import AXIS, compile_program, empty_lanes
 from minima.sweep.train import train
 from minima.tasks.datasets.dataset import Split, assemble
 from minima.tasks.task import ModelChoice, make_task, to_arrays
@@ -74,7 +82,7 @@ def make(dataset, sequences):
         if isinstance(values.get("budget"), str):
             values["budget"] = parse_budget(values["budget"])
         groups = {"task": TaskConfig, "grid": GridConfig, "training": TrainingConfig}
-        groups["engine"] = EngineConfig
+        groups |= {"engine": EngineConfig, "branch": BranchConfig, "record": RecordConfig}
         parts = {}
         for name, kind in groups.items():
             mine = {f.name for f in dataclasses.fields(kind)} & set(values)
@@ -123,7 +131,7 @@ def run_lanes():
             stop_at = jax.device_put(np.int32(limit), everywhere)
             lanes, report = program(lanes, orders, stop_at, arrays)
             if (np.asarray(report.status) > Status.RUNNING).all():
-                return jax.device_get(lanes), Report(*map(np.asarray, report))
+                return jax.device_get((lanes, report))
         raise AssertionError("the lanes never came to an end")
 
     return run

@@ -1,6 +1,5 @@
 import re
 
-import numpy as np
 import pytest
 
 from minima.sweep.budgets import Budget, Status, Target, parse_budget
@@ -54,27 +53,15 @@ def test_what_is_no_budget_is_refused_in_a_line(text, words):
     assert "\n" not in str(caught.value)
 
 
-def test_a_cell_stops_after_the_first_update_that_uses_up_its_budget():
-    rng = np.random.default_rng(0)
-    for _ in range(500):
-        size, n = int(rng.integers(1, 300)), int(rng.integers(1, 1000))
-        epochs, examples = float(rng.integers(1, 30)), int(rng.integers(1, 10_000))
-        steps = Budget(epochs=epochs).max_steps(size, n)
-        assert steps * size >= epochs * n > (steps - 1) * size
-        steps = Budget(examples=examples).max_steps(size, n)
-        assert steps * size >= examples > (steps - 1) * size
-
-
-def test_whichever_bound_comes_first_counts():
-    budget = Budget(epochs=10, steps=50, examples=900)
-    assert budget.max_steps(1, 100) == 50
-    assert budget.max_steps(100, 100) == 9
-    assert Budget(epochs=2, steps=50).max_steps(100, 100) == 2
+def test_whichever_number_of_examples_is_smaller_counts():
+    assert Budget(epochs=10, examples=900).most_examples(100) == 900
+    assert Budget(epochs=2, examples=900).most_examples(100) == 200
+    assert Budget(steps=50).most_examples(100) is None
 
 
 def test_a_tenth_of_an_epoch_is_not_a_rounding_error_more():
-    assert Budget(epochs=0.1).max_steps(400, 4000) == 1
-    assert Budget(epochs=0.7).max_steps(7, 10) == 1
+    assert Budget(epochs=0.1).most_examples(4000) == 400
+    assert Budget(epochs=0.7).most_examples(10) == 7
 
 
 def test_every_status_has_the_name_that_files_use():

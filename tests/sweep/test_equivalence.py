@@ -4,6 +4,8 @@ The contract (README): in float64 within 1e-10 over 50 updates, in float32 withi
 stable rates, whatever the microbatch.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,6 +25,14 @@ EVERYTHING = {
     "label_noise": 0.2,
     "augmentation": "shift_flip",
 }
+COURSE = {
+    "milestones": (1.0, 2.5),
+    "batch_factor": 2,
+    "rate_factor": 0.5,
+    "decay": "cosine",
+    "decay_fraction": 0.4,
+    "warmup_examples": 60,
+}
 
 
 keys_of = jax.jit(example_keys, static_argnums=1)
@@ -32,8 +42,9 @@ indices_of = jax.jit(example_indices, static_argnums=3)
 def reference(plan, cell):
     """Trains one cell the way anybody would; returns its variables after every update."""
     task, data, training = plan.recipe.task, plan.dataset, plan.config.training
-    size, seed, n = cell["batch_size"], cell["seed"], len(data.train)
-    optimizer, noisy = plain_optimizer(plan, cell), noisy_labels(plan, seed)
+    seed, n, seen = cell["seed"], len(data.train), 0
+    sizes, rates = plain_course(plan, cell)
+    optimizer, noisy = plain_optimizer(plan, rates), noisy_labels(plan, seed)
 
     def loss(params, state, x, y, keys, dropout_keys):
         x = task.prepare(data, augment(task.augmentation, task.kind, x, keys))
@@ -52,8 +63,9 @@ def reference(plan, cell):
 
     params, state = jax.jit(task.model.init)(purpose_key(seed, Purpose.INITIALISATION))
     opt_state, path, losses = optimizer.init(params), [], []
-    for step in range(plan.max_steps(cell)):
-        epoch, position = np.divmod(np.arange(step * size, (step + 1) * size, dtype=np.int32), n)
+    for size in sizes:
+        epoch, position = np.divmod(np.arange(seen, seen + size, dtype=np.int32), n)
+        seen += size
         index = np.array([order(seed, e, n)[p] for e, p in zip(epoch, position, strict=True)])
         keys = [keys_of(seed, purpose, epoch, position) for purpose in (3, 2)]
         batch = (data.train.inputs[index], noisy[index], *keys)
@@ -62,11 +74,30 @@ def reference(plan, cell):
     return path, losses
 
 
-def plain_optimizer(plan, cell):
+def plain_course(plan, cell):
+    """Batch size and learning rate of every update, for a budget of steps."""
+    training, n, steps = plan.config.training, len(plan.dataset.train), plan.budget.steps
+    size, rate, seen, left = cell["batch_size"], cell["learning_rate"], 0, [*training.milestones]
+    share = training.decay_fraction if training.decay != "none" else 0
+    tail, sizes, rates = round(share * steps), [], []
+    for step in range(steps):
+        while left and seen >= left[0] * n:
+            size, rate, left = size * training.batch_factor, rate * training.rate_factor, left[1:]
+        ramp = (
+            min(1, (step + 1) * size / training.warmup_examples) if training.warmup_examples else 1
+        )
+        into = max(0, step - (steps - tail)) / tail if tail else 0
+        assert training.decay in ("none", "cosine")
+        sizes, rates = [*sizes, size], [*rates, rate * ramp * (1 + np.cos(np.pi * into)) / 2]
+        seen += size
+    return sizes, rates
+
+
+def plain_optimizer(plan, rates):
     """The optimiser as its papers have it, from optax with plain numbers."""
-    training, lr, size = plan.config.training, cell["learning_rate"], cell["batch_size"]
-    ramp, decay, name = training.warmup_examples, training.weight_decay, training.optimizer
-    rate = (lambda count: lr * jnp.minimum(1, (count + 1) * float(size) / ramp)) if ramp else lr
+    training = plan.config.training
+    decay, name = training.weight_decay, training.optimizer
+    rate = (lambda count: jnp.asarray(rates)[count]) if len(set(rates)) > 1 else rates[0]
     coupled = optax.add_decayed_weights(decay)
     rules = {
         "sgd": lambda: optax.chain(coupled, optax.sgd(rate)),
@@ -116,6 +147,8 @@ CASES = [
     ("mlp", "sgd", PLAIN, 1),
     ("mlp", "momentum", EVERYTHING, 1),
     ("mlp", "nesterov", PLAIN, 2),
+    ("mlp", "momentum", COURSE | {"batch_sizes": (1, 5, 13, 24)}, 1),
+    ("cnn_small", "adam", COURSE | {"batch_sizes": (1, 4, 7, 24)}, 2),
     ("mlp", "adamw", {"weight_decay": 0.1, "norm": "layer", "depth": 2}, 1),
     ("mlp_residual", "lion", {"weight_decay": 0.1}, 1),
     ("cnn_small", "sgd", {"norm": "group"}, 2),
@@ -144,7 +177,6 @@ def test_float64_plane_equals_the_plain_loop(make, run_lanes, model, optimizer, 
         plan = make(
             model=model,
             optimizer=optimizer,
-            batch_sizes=(1, 13, 32, 97),
             learning_rates=(0.003,),
             seeds=(3,),
             budget="50steps",
@@ -153,8 +185,10 @@ def test_float64_plane_equals_the_plain_loop(make, run_lanes, model, optimizer, 
             lanes=2,
             block=block,
             dtype="float64",
-            **extras,
+            **{"batch_sizes": (1, 13, 32, 97)} | extras,
         )
+        # Growing batches see more examples late; this looks after every update all the same.
+        plan = dataclasses.replace(plan, watched=50)
         compare(plan, *run_lanes(plan, limit=7), updates=50)
 
 

@@ -63,14 +63,17 @@ def test_an_order_holds_the_cell_and_the_config_in_the_models_dtype(make):
         weight_decay=0.125,
     )
     order = plan.order(plan.cells[0])
-    assert (order.seed, order.max_steps, order.eval_every, order.patience) == (5, 7, 4, 3)
+    schedule, hyper = order.schedule, order.schedule.hyper
+    assert (order.seed, order.patience, schedule.steps) == (5, 3, 7)
+    assert schedule.evaluations.tolist() == [4, 7]
+    assert schedule.starts.tolist() == [0]
     assert order.target == 0.5
-    assert order.hyper.learning_rate == 0.25
-    assert order.hyper.momentum == 0.5
-    assert order.hyper.weight_decay == 0.125
-    assert order.hyper.batch_size == 8
-    assert order.hyper.batch_size.dtype == np.int32
-    assert {x.dtype for x in order.hyper[:-1]} == {np.dtype("float32")}
+    assert hyper.learning_rate == [0.25]
+    assert hyper.momentum == [0.5]
+    assert hyper.weight_decay == [0.125]
+    assert hyper.batch_size == [8]
+    assert hyper.batch_size.dtype == np.int32
+    assert {x.dtype for x in hyper[:-1]} == {np.dtype("float32")}
     assert plan.recipe.features.weight_decay
     assert not plan.recipe.features.dropout
 

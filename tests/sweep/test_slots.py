@@ -2,44 +2,51 @@
 
 import numpy as np
 
+from minima.sweep.budgets import Budget
 from minima.sweep.slots import Slot
+from minima.sweep.timeline import make_timeline
 
 
-def micro_steps_to_the_end(sizes):
-    return sizes["max_steps"] * sizes["steps_per_update"]
+def random_course(rng):
+    marks = tuple(sorted(float(x) for x in rng.uniform(0.1, 3, rng.integers(0, 3))))
+    budget, evaluations = Budget(epochs=float(rng.uniform(0.2, 4))), int(rng.integers(1, 9))
+    size, factor = int(rng.integers(1, 40)), int(rng.integers(1, 4))
+    return make_timeline(budget, size, 50, evaluations, marks, factor), int(rng.integers(1, 12))
 
 
-def random_sizes(rng):
-    return {
-        "max_steps": int(rng.integers(1, 40)),
-        "eval_every": int(rng.integers(1, 15)),
-        "steps_per_update": int(rng.integers(1, 6)),
-    }
+def batch_size_of(course, step):
+    return [phase.batch_size for phase in course.phases if phase.start <= step][-1]
 
 
 def test_a_slot_uses_up_its_budget_in_exactly_as_many_micro_steps():
     rng = np.random.default_rng(0)
     for _ in range(300):
-        sizes, limit = random_sizes(rng), int(rng.integers(1, 50))
-        slot, moved, segments = Slot(0, **sizes), 0, 0
+        course, microbatch = random_course(rng)
+        limit = int(rng.integers(1, 200))
+        slot, moved, segments = Slot(0, course, microbatch), 0, 0
         while not slot.finished:
             moved += slot.advance(limit)
             segments += 1
-        assert moved == micro_steps_to_the_end(sizes)
-        assert slot.step == sizes["max_steps"]
-        if limit >= sizes["eval_every"] * sizes["steps_per_update"]:
-            assert segments == -(-sizes["max_steps"] // sizes["eval_every"])
+        sizes = [batch_size_of(course, step) for step in range(course.steps)]
+        assert moved == sum(-(-size // microbatch) for size in sizes)
+        assert slot.step == course.steps
+        if limit >= moved:
+            assert segments == len(course.evaluations)
 
 
 def test_a_resumed_slot_goes_on_where_it_was():
+    """Wherever a kill strikes: the lane's step and consumed examples say all."""
     rng = np.random.default_rng(1)
     for _ in range(300):
-        sizes, limit = random_sizes(rng), int(rng.integers(1, 9))
-        slot, moved = Slot(0, **sizes), 0
+        course, microbatch = random_course(rng)
+        limit = int(rng.integers(1, 30))
+        slot, moved = Slot(0, course, microbatch), 0
         for _ in range(int(rng.integers(0, 12))):
             moved += 0 if slot.finished else slot.advance(limit)
-        step, consumed = divmod(moved, sizes["steps_per_update"])
-        again = Slot.resumed(0, step, consumed, **sizes)
+        step = max(s for s in range(course.steps + 1) if course.micro_steps(s, microbatch) <= moved)
+        into = moved - course.micro_steps(step, microbatch)
+        consumed = min(into * microbatch, batch_size_of(course, step))
+        again = Slot.resumed(0, course, microbatch, step=step, consumed=consumed)
         assert (again.finished, again.step) == (slot.finished, slot.step)
         assert slot.finished or again.micro_left == slot.micro_left
         assert not again.fresh

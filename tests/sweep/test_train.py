@@ -42,7 +42,7 @@ def test_every_cell_comes_out_once_with_the_budget_it_was_given(plan, undisturbe
     for index, record in undisturbed.items():
         cell = plan.cells[index]
         if record["status"] == "complete":
-            assert record["steps"] == plan.max_steps(cell)
+            assert record["steps"] == plan.timeline(cell).steps
             assert record["trajectory"]["step"][-1] == record["steps"]
             assert len(record["trajectory"]["step"]) <= 6
         assert record["examples"] == record["steps"] * cell["batch_size"]
@@ -54,7 +54,7 @@ def test_diverged_cells_say_when_and_keep_the_last_finite_numbers(plan, undistur
     diverged = [record for record in wild if record["status"] == "diverged"]
     assert diverged
     for record in diverged:
-        assert record["steps"] < plan.max_steps(record["cell"]) or record["trajectory"]["step"]
+        assert record["steps"] < plan.timeline(record["cell"]).steps or record["trajectory"]["step"]
         assert np.isnan(record["test_accuracy"])
         assert np.isnan(record["train_loss"])
         if record["last_finite"]:

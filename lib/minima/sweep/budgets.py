@@ -1,6 +1,5 @@
 """When a cell stops: epochs, steps, examples, a target, early stopping; whichever is first."""
 
-import math
 import re
 from dataclasses import dataclass
 from enum import IntEnum
@@ -62,15 +61,13 @@ class Budget:
         if self.epochs is None and self.steps is None and self.examples is None:
             raise ValueError("needs a bound in epochs, steps or examples, such as 20epochs")
 
-    def max_steps(self, batch_size: int, num_examples: int) -> int:
-        """Updates after which a cell of this batch size has used up its budget; at least 1."""
-        bounds = [] if self.steps is None else [self.steps]
-        if self.examples is not None:
-            bounds.append(math.ceil(self.examples / batch_size))
+    def most_examples(self, num_examples: int) -> float | None:
+        """Examples after which a cell stops, or None where only its updates are counted."""
+        bounds: list[float] = [] if self.examples is None else [self.examples]
         if self.epochs is not None:
-            # Rounded first: 0.1 epochs of 4000 is 400 examples, not 400.00000000000006.
-            bounds.append(math.ceil(round(self.epochs * num_examples, 6) / batch_size))
-        return max(1, min(bounds))
+            # Rounded: 0.1 epochs of 4000 is 400 examples, not 400.00000000000006.
+            bounds.append(round(self.epochs * num_examples, 6))
+        return min(bounds, default=None)
 
     def __str__(self) -> str:
         parts = [] if self.epochs is None else [f"{self.epochs:g}epochs"]

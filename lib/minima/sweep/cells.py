@@ -8,6 +8,7 @@ from minima.sweep.budgets import METRICS, Status
 from minima.sweep.lane import FINALS
 from minima.sweep.plan import Plan
 from minima.sweep.program import Report
+from minima.sweep.timeline import Timeline
 
 # Up to here a float32 quotient still tells which whole number of hits it came from.
 _EXACT_HITS = 4_000_000
@@ -27,8 +28,8 @@ def cell_record(plan: Plan, index: int, report: Report) -> dict[str, Any]:
       trajectory (step, examples, metrics; lists of equal length).
     """
     cell = plan.cells[index]
-    status, size = Status(int(report.status)), cell["batch_size"]
-    trajectory = _trajectory(plan, size, report)
+    status, timeline = Status(int(report.status)), plan.timeline(cell)
+    trajectory = _trajectory(plan, timeline, report)
     final = np.full(len(FINALS), np.nan) if status == Status.DIVERGED else report.final
     weights = [getattr(plan.dataset, name.rpartition("_")[0]).labels.size for name in FINALS]
     finals = [_number(n, v, w) for n, v, w in zip(FINALS, final, weights, strict=True)]
@@ -36,22 +37,22 @@ def cell_record(plan: Plan, index: int, report: Report) -> dict[str, Any]:
         "cell": cell,
         "status": status.label,
         "steps": int(report.step),
-        "examples": int(report.step) * size,
+        "examples": timeline.examples(int(report.step)),
         **dict(zip(FINALS, finals, strict=True)),
         "last_finite": _last_finite(trajectory),
         "trajectory": trajectory,
     }
 
 
-def _trajectory(plan: Plan, size: int, report: Report) -> dict[str, list[Any]]:
+def _trajectory(plan: Plan, timeline: Timeline, report: Report) -> dict[str, list[Any]]:
     steps = [int(step) for step in report.trajectory_step[: report.evaluations]]
     rows = report.trajectory[: report.evaluations]
     # The training columns are means over the labels seen since the last row.
-    labels = plan.dataset.train.labels
-    seen = np.diff([0, *steps]) * size * (labels.size // len(labels))
+    labels, examples = plan.dataset.train.labels, [timeline.examples(step) for step in steps]
+    seen = np.diff([0, *examples]) * (labels.size // len(labels))
     validated = np.full(len(steps), plan.dataset.validation.labels.size)
     weights = {"train": seen, "validation": validated}
-    columns: dict[str, list[Any]] = {"step": steps, "examples": [step * size for step in steps]}
+    columns: dict[str, list[Any]] = {"step": steps, "examples": examples}
     for name, column in zip(METRICS, rows.T, strict=True):
         counts = weights[name.rpartition("_")[0]]
         columns[name] = [_number(name, v, n) for v, n in zip(column, counts, strict=True)]

@@ -48,16 +48,23 @@ MODELS = (
     "gru_mnist1d",
     "transformer",
 )
+DECAYS = ("none", "linear", "cosine", "sqrt")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "lion", "muon")
 
 _INF = float("inf")
 _PROBABILITY = _range(0, 1)
 _NOT_NEGATIVE = _range(0, _INF)
+_AT_LEAST_1 = _range(1, _INF)
 
 
 def _clip(value: float) -> None:
     if not value > 0:
         raise ValueError("must be above 0; use inf for no clipping")
+
+
+def _share(value: float) -> None:
+    if not 0 < value <= 1:
+        raise ValueError("must be above 0 and at most 1")
 
 
 def _not_empty(value: str) -> None:
@@ -168,6 +175,26 @@ class TrainingConfig:
     warmup_examples: int = _leaf(
         0, "examples over which the rate climbs linearly", check=_NOT_NEGATIVE
     )
+    milestones: tuple[float, ...] = _leaf(
+        (),
+        "epochs at which rate and batch size change, such as 10,20; none for a constant course",
+        parse=lambda text: () if text == "none" else parse_floats(text, positive=True),
+        format=lambda epochs: format_floats(epochs) if epochs else "none",
+    )
+    rate_factor: float = _leaf(
+        1.0, "of the learning rate at each milestone", check=_range(0, _INF, open_low=True)
+    )
+    batch_factor: int = _leaf(
+        1,
+        "of the batch size at each milestone: grow it instead of decaying the rate",
+        check=_AT_LEAST_1,
+    )
+    decay: Literal[DECAYS] = _leaf(  # type: ignore[valid-type]
+        "none", "how the rate falls to zero at the end; none keeps the run free of a horizon"
+    )
+    decay_fraction: float = _leaf(
+        1.0, "share of the updates, at the end, over which it decays", check=_share
+    )
     dropout: float = _leaf(0.0, "probability of dropping a unit", check=_PROBABILITY)
     label_smoothing: float = _leaf(0.0, "share of the uniform target", check=_PROBABILITY)
     label_noise: float = _leaf(
@@ -179,6 +206,26 @@ class TrainingConfig:
         check=_range(0, _INF, open_low=True),
     )
     dtype: Literal["float32", "float64"] = _leaf("float32", "of parameters and arithmetic")
+
+
+@dataclass(frozen=True)
+class BranchConfig:
+    """Where cells start, if not from scratch.
+
+    Each cell of a branch takes up weights, optimiser and place in the data of a cell of the trunk
+    with the same seed, and goes on under this command's batch size, rate, schedule and budget.
+    """
+
+    branch_from: str = _leaf("", "folder of a finished run, the trunk; empty: from scratch")
+    branch_snapshot: int = _leaf(
+        0, "which of the trunk's snapshots, counted from 1; 0: the last", check=_NOT_NEGATIVE
+    )
+    trunk_batch_size: int = _leaf(
+        0, "of the trunk's cells; 0: the batch size of the cell itself", check=_NOT_NEGATIVE
+    )
+    trunk_learning_rate: float = _leaf(
+        0.0, "of the trunk's cells; 0: the rate of the cell itself", check=_NOT_NEGATIVE
+    )
 
 
 @dataclass(frozen=True)
@@ -197,6 +244,11 @@ class RecordConfig:
 
     workdir: str = _leaf("runs", "folder of all runs", check=_not_empty)
     plan_only: bool = _leaf(False, "print cells, program, memory and time, and stop")
+    snapshots: int = _leaf(
+        1,
+        "states kept of each cell, evenly spaced, the last its minimum: to branch from and measure",
+        check=_NOT_NEGATIVE,
+    )
     checkpoint_seconds: float = _leaf(
         60.0, "time between checkpoints of cells in training", check=_NOT_NEGATIVE
     )
@@ -215,6 +267,7 @@ class SweepConfig:
     task: TaskConfig = TaskConfig()
     grid: GridConfig = GridConfig()
     training: TrainingConfig = TrainingConfig()
+    branch: BranchConfig = BranchConfig()
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig()
 
@@ -231,6 +284,13 @@ class SweepConfig:
             raise UserError(
                 f"--budget={budget}: looks at validation metrics, but --validation_fraction=0 "
                 "leaves none; give it a fraction such as 0.2"
+            )
+        changes = (training.rate_factor, training.batch_factor) != (1, 1)
+        if changes != bool(training.milestones):
+            raise UserError(
+                f"--milestones={'none' if changes else format_floats(training.milestones)}: "
+                + ("set them" if changes else "set --rate_factor or --batch_factor")
+                + ", such as --milestones=10,20 --rate_factor=0.2"
             )
         if training.optimizer == "sgd" and training.momentum:
             raise UserError(
@@ -265,11 +325,12 @@ class SweepConfig:
     def from_identity(cls, identity: dict[str, Any]) -> "SweepConfig":
         """The inverse of `identity`, from what run.json holds."""
         groups = {"task": TaskConfig, "grid": GridConfig, "training": TrainingConfig}
-        groups |= {"engine": EngineConfig}
-        values = {name: dict(identity[name]) for name in groups}
+        groups |= {"branch": BranchConfig, "engine": EngineConfig}
+        values = {name: dict(identity.get(name, {})) for name in groups}
         values["training"]["budget"] = parse_budget(values["training"]["budget"])
         for name, value in values["training"].items():
             if value in ("inf", "nan"):  # JSON has no word for them
                 values["training"][name] = float(value)
+        values["training"]["milestones"] = tuple(values["training"].get("milestones", ()))
         values["grid"] = {name: tuple(axis) for name, axis in values["grid"].items()}
         return cls(**{name: kind(**values[name]) for name, kind in groups.items()})

@@ -16,6 +16,7 @@ from minima.record.dataset import METRICS as FINALS
 from minima.sweep import stream
 from minima.sweep.budgets import METRICS, Status
 from minima.sweep.optimizers import Features, Hyper, make_optimizer
+from minima.sweep.schedules import Schedule, batch_size_at, hyper_at
 from minima.sweep.stream import Purpose
 from minima.tasks.models import Noise, Params, State
 from minima.tasks.objectives import Sums
@@ -36,6 +37,9 @@ class Recipe:
       evaluations: length of a trajectory; no cell evaluates more often.
       target: (metric, at_least) of a target budget, or None; the value itself is traced.
       early_stopping: keep the best validated parameters, a second copy of them.
+      phases: of the cells' timelines; the same number for all.
+      snapshots: report the lanes' whole state, so that the host can keep it at evaluations.
+      branch: fresh lanes take up a state that comes with the order.
     """
 
     task: Task
@@ -45,28 +49,46 @@ class Recipe:
     evaluations: int
     target: tuple[str, bool] | None = None
     early_stopping: bool = False
+    phases: int = 1
+    snapshots: bool = False
+    branch: bool = False
+
+
+class Snapshot(NamedTuple):
+    """All that a cell's future depends on besides its order, between two of its updates.
+
+    Attributes:
+      params, state, opt_state: the model, its running statistics, its optimiser.
+      epoch, position: int32, where the stream stands.
+    """
+
+    params: Params
+    state: State
+    opt_state: Any
+    epoch: Any
+    position: Any
 
 
 class Order(NamedTuple):
-    """What the host asks of a lane. All scalars (a leading lane axis in a program).
+    """What the host asks of a lane. All scalars (a leading lane axis in a program) but schedules.
 
     Attributes:
       fresh: start a new cell; the lane's old state is dropped.
       seed: int32.
-      hyper: traced hyperparameters.
-      max_steps, eval_every, patience: int32; updates, updates, evaluations.
+      schedule: hyperparameters over the updates, and when to evaluate.
+      patience: int32, evaluations.
       target: value of the target metric, in the model's dtype.
       divergence_loss: mean training loss above which the cell counts as diverged.
+      initial: where a branch starts; None for cells that start from scratch.
     """
 
     fresh: Any
     seed: Any
-    hyper: Hyper
-    max_steps: Any
-    eval_every: Any
+    schedule: Schedule
     patience: Any
     target: Any
     divergence_loss: Any
+    initial: Snapshot | None
 
 
 class Best(NamedTuple):
@@ -119,8 +141,8 @@ class Lane(NamedTuple):
 
 def start(recipe: Recipe, order: Order) -> Lane:
     """A running lane at step 0 for the cell in `order`."""
-    key = stream.purpose_key(order.seed, Purpose.INITIALISATION)
-    params, state = recipe.task.model.init(key)
+    begin = initial_snapshot(recipe, order)
+    params, state = begin.params, begin.state
     dtype = jnp.dtype(recipe.task.model.dtype)
     zero, none = jnp.zeros((), jnp.int32), jnp.zeros((), dtype)
     infinite = jnp.full((), jnp.inf, dtype)
@@ -128,13 +150,13 @@ def start(recipe: Recipe, order: Order) -> Lane:
     return Lane(
         status=jnp.full((), Status.RUNNING, jnp.int32),
         step=zero,
-        epoch=zero,
-        position=zero,
+        epoch=begin.epoch,
+        position=begin.position,
         consumed=zero,
         due=jnp.zeros((), bool),
         params=params,
         state=state,
-        opt_state=_optimizer(recipe, order).init(params),
+        opt_state=begin.opt_state,
         gradient=jax.tree.map(jnp.zeros_like, params),
         weight=none,
         tally=Sums(none, none, none),
@@ -152,7 +174,7 @@ def micro_step(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane
     A batch size that isn't a multiple of the microbatch ends in a short one, padded with examples
     of weight zero; the stream moves on by the real ones only.
     """
-    batch_size, num_examples = order.hyper.batch_size, len(arrays.train[1])
+    batch_size, num_examples = batch_size_at(order.schedule, lane.step), len(arrays.train[1])
     slot = jnp.arange(recipe.microbatch, dtype=jnp.int32)
     take = jnp.minimum(recipe.microbatch, batch_size - lane.consumed)
     epoch, position = _wrap(lane.epoch, lane.position + slot, num_examples)
@@ -183,19 +205,21 @@ def micro_step(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane
 
 
 def wants_update(lane: Lane, order: Order) -> jax.Array:
-    """Whether the current batch is complete (bool scalar, or one per lane)."""
-    return (lane.status == Status.RUNNING) & (lane.consumed == order.hyper.batch_size)
+    """Whether the current batch is complete, bool scalar."""
+    batch_size = batch_size_at(order.schedule, lane.step)
+    return (lane.status == Status.RUNNING) & (lane.consumed == batch_size)
 
 
 def update(recipe: Recipe, lane: Lane, order: Order) -> Lane:
     """One parameter update from the mean gradient of a complete batch."""
     mean = jax.tree.map(lambda g: g / lane.weight, lane.gradient)
-    change, opt_state = _optimizer(recipe, order).update(mean, lane.opt_state, lane.params)
+    optimizer = _optimizer(recipe, order, lane.step)
+    change, opt_state = optimizer.update(mean, lane.opt_state, lane.params)
     step = lane.step + 1
     return lane._replace(
         step=step,
         consumed=jnp.zeros_like(lane.consumed),
-        due=(step % order.eval_every == 0) | (step == order.max_steps),
+        due=step == order.schedule.evaluations[lane.evaluations],
         params=optax.apply_updates(lane.params, change),
         opt_state=opt_state,
         gradient=jax.tree.map(jnp.zeros_like, lane.gradient),
@@ -224,7 +248,7 @@ def evaluate(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     sane = (row[0] <= order.divergence_loss) & (
         jnp.isfinite(row[2]) | (len(arrays.validation[1]) == 0)
     )
-    status = jnp.where(lane.step >= order.max_steps, Status.COMPLETE, Status.RUNNING)
+    status = jnp.where(lane.step >= order.schedule.steps, Status.COMPLETE, Status.RUNNING)
     if lane.best is not None:
         exhausted = lane.best.waited >= order.patience
         status = jnp.where(exhausted, Status.STOPPED_EARLY, status)
@@ -259,8 +283,30 @@ def finish(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     )
 
 
-def _optimizer(recipe: Recipe, order: Order) -> optax.GradientTransformation:
-    return make_optimizer(recipe.optimizer, order.hyper, recipe.features)
+def initial_snapshot(recipe: Recipe, order: Order) -> Snapshot:
+    """Where a cell starts: at a trunk's state, or with fresh weights at the stream's beginning."""
+    if order.initial is not None:
+        return order.initial
+    zero = jnp.zeros((), jnp.int32)
+    key = stream.purpose_key(order.seed, Purpose.INITIALISATION)
+    params, state = recipe.task.model.init(key)
+    opt_state = _optimizer(recipe, order, zero).init(params)
+    return Snapshot(params, state, opt_state, zero, zero)
+
+
+def snapshot(lane: Lane) -> Snapshot:
+    """The lane's state; worth keeping where no batch is half consumed."""
+    return Snapshot(*(getattr(lane, name) for name in Snapshot._fields))
+
+
+def _optimizer(recipe: Recipe, order: Order, step: jax.Array) -> optax.GradientTransformation:
+    hyper = hyper_at(order.schedule, step, recipe.features)
+    return make_optimizer(recipe.optimizer, hyper, recipe.features)
+
+
+def _fixed(order: Order) -> Hyper:
+    """The hyperparameters that are the same in every phase: probabilities."""
+    return jax.tree.map(lambda by_phase: by_phase[0], order.schedule.hyper)
 
 
 def _wrap(epoch: jax.Array, position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
@@ -274,7 +320,7 @@ def _labels(recipe: Recipe, order: Order, arrays: Arrays, index: jax.Array) -> j
     if not recipe.features.label_noise:
         return labels
     key = stream.purpose_key(order.seed, Purpose.LABEL_NOISE)
-    return recipe.task.noisy_labels(key, index, labels, order.hyper.label_noise)
+    return recipe.task.noisy_labels(key, index, labels, _fixed(order).label_noise)
 
 
 def _regularisation(
@@ -286,8 +332,8 @@ def _regularisation(
     augments, features = recipe.task.augmentation != "none", recipe.features
     return Regularisation(
         augmentation_keys=keys(Purpose.AUGMENTATION) if augments else None,
-        noise=Noise(keys(Purpose.DROPOUT), order.hyper.dropout) if features.dropout else None,
-        smoothing=order.hyper.label_smoothing if features.label_smoothing else None,
+        noise=Noise(keys(Purpose.DROPOUT), _fixed(order).dropout) if features.dropout else None,
+        smoothing=_fixed(order).label_smoothing if features.label_smoothing else None,
     )
 
 

@@ -47,7 +47,10 @@ def resolve_microbatch(config: SweepConfig, num_examples: int) -> int:
             f"--dataset={config.task.dataset}; use at most {num_examples}"
         )
     overhead = architecture(config.task.model).overhead
-    return asked or choose_microbatch(config.grid.batch_sizes, num_examples, overhead)
+    training, sizes = config.training, config.grid.batch_sizes
+    grown = range(len(training.milestones) + 1)
+    every = {size * training.batch_factor**k for size in sizes for k in grown}
+    return asked or choose_microbatch(tuple(sorted(every)), num_examples, overhead)
 
 
 def resolve_layout(

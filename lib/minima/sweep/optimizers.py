@@ -5,11 +5,8 @@ learning rate, momentum and decay be arrays. The order is fixed: divide by the w
 lane), clip, decay, update.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import optax
 
 # (momentum or β1, β2) where no flag says otherwise; each is its inventors' choice.
@@ -30,7 +27,7 @@ class Hyper(NamedTuple):
     """A cell's traced hyperparameters; scalars in the model's dtype unless said.
 
     Attributes:
-      learning_rate: peak learning rate.
+      learning_rate: of this update, or before schedules act on it.
       momentum: heavy-ball coefficient, or Adam's β1.
       beta2: Adam's β2.
       weight_decay: coefficient of params added to the gradient (L2), after clipping.
@@ -53,30 +50,18 @@ class Hyper(NamedTuple):
 
 
 class Features(NamedTuple):
-    """What a program compiles in, because at least one of its cells uses it."""
+    """What a program compiles in, because at least one of its cells uses it.
+
+    `decay` is one of `config.DECAYS`.
+    """
 
     clipping: bool = False
     weight_decay: bool = False
     warmup: bool = False
+    decay: str = "none"
     dropout: bool = False
     label_smoothing: bool = False
     label_noise: bool = False
-
-
-def warmup_schedule(hyper: Hyper) -> Callable[[jax.Array], jax.Array]:
-    """Learning rate of update `count` (from 0): lr · min(1, (count + 1) · batch / warm-up).
-
-    Counted in examples, so cells of all batch sizes warm up over the same data, and without a
-    horizon: what comes later does not depend on the budget (Goyal et al. 2017 for the ramp).
-    """
-
-    def schedule(count: jax.Array) -> jax.Array:
-        dtype = hyper.learning_rate.dtype
-        seen = (count + 1).astype(dtype) * hyper.batch_size.astype(dtype)
-        ramp = seen / jnp.maximum(hyper.warmup_examples, 1)
-        return hyper.learning_rate * jnp.minimum(ramp, 1)
-
-    return schedule
 
 
 def make_optimizer(name: str, hyper: Hyper, features: Features) -> optax.GradientTransformation:
@@ -87,20 +72,19 @@ def make_optimizer(name: str, hyper: Hyper, features: Features) -> optax.Gradien
         Sutskever et al. 2013; "adam" Kingma & Ba 2015 with ε = 1e-8; "adamw" Loshchilov & Hutter
         2019; "lion" Chen et al. 2023; "muon" Jordan et al. 2024 for matrices and AdamW for the
         rest. In the last three, decay acts on the parameters, not through the gradient.
-      hyper: scalars.
+      hyper: scalars; build it anew for each update where a schedule changes them.
       features: parts that are left out are not compiled.
     """
-    rate = warmup_schedule(hyper) if features.warmup else hyper.learning_rate
     parts = []
     if features.clipping:
         parts.append(optax.clip_by_global_norm(hyper.clip_norm))
     if features.weight_decay and name not in _DECOUPLED:
         parts.append(optax.add_decayed_weights(hyper.weight_decay))
-    return optax.chain(*parts, _rule(name, rate, hyper))
+    return optax.chain(*parts, _rule(name, hyper))
 
 
-def _rule(name: str, rate: Any, hyper: Hyper) -> optax.GradientTransformation:
-    b1, b2, decay = hyper.momentum, hyper.beta2, hyper.weight_decay
+def _rule(name: str, hyper: Hyper) -> optax.GradientTransformation:
+    rate, b1, b2, decay = hyper.learning_rate, hyper.momentum, hyper.beta2, hyper.weight_decay
     if name == "sgd":
         return optax.sgd(rate)
     if name in ("momentum", "nesterov"):

@@ -12,13 +12,16 @@ import numpy as np
 from minima.runtime import devices
 from minima.runtime.errors import UserError
 from minima.sweep import probe
+from minima.sweep.branch import Trunk, open_trunk
 from minima.sweep.budgets import Budget
 from minima.sweep.config import SweepConfig, TrainingConfig
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Order, Recipe
 from minima.sweep.layout import resolve_layout, resolve_microbatch
 from minima.sweep.optimizers import DEFAULT_MOMENTA, Features, Hyper
-from minima.sweep.program import Layout, empty_lanes
+from minima.sweep.program import Layout, blank_initial, empty_lanes
+from minima.sweep.schedules import Schedule
+from minima.sweep.timeline import Timeline, make_timeline
 from minima.tasks import datasets
 from minima.tasks.datasets.dataset import Dataset
 from minima.tasks.models import Settings
@@ -48,6 +51,8 @@ class Plan:
       programs: one for all cells, or one per batch size where a model couples examples.
       layout: lanes over devices and blocks, the same for all programs.
       examples_per_second: of the whole machine, from the probe's table, or None.
+      trunk: where the cells of a branch start, or None.
+      watched: None; or train this many updates only, with an evaluation after each.
     """
 
     config: SweepConfig
@@ -57,6 +62,8 @@ class Plan:
     programs: tuple[ProgramPlan, ...]
     layout: Layout
     examples_per_second: float | None
+    trunk: Trunk | None = None
+    watched: int | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -68,34 +75,44 @@ class Plan:
         """When cells stop."""
         return self.config.training.budget
 
-    def max_steps(self, cell: Cell) -> int:
-        """Updates after which this cell has used up its budget."""
-        return self.budget.max_steps(cell["batch_size"], len(self.dataset.train))
-
-    def eval_every(self, cell: Cell) -> int:
-        """Updates between two evaluations of this cell."""
-        return math.ceil(self.max_steps(cell) / self.config.training.evaluations)
+    def timeline(self, cell: Cell) -> Timeline:
+        """The course of a cell."""
+        timeline = plan_timeline(self.config, cell["batch_size"], len(self.dataset.train))
+        return timeline if self.watched is None else timeline.beginning(self.watched)
 
     def examples(self, cell: Cell) -> int:
         """Examples this cell sees at most."""
-        return self.max_steps(cell) * cell["batch_size"]
+        timeline = self.timeline(cell)
+        return timeline.examples(timeline.steps)
+
+    def snapshot_steps(self, cell: Cell) -> frozenset[int]:
+        """Updates after which this cell's state is kept; it is kept where the cell ends, too."""
+        count, at = self.config.record.snapshots, self.timeline(cell).evaluations
+        return frozenset(at[math.ceil(k * len(at) / count) - 1] for k in range(1, count + 1))
 
     def order(self, cell: Cell, fresh: bool = True) -> Order:
-        """The cell as scalars for a lane."""
-        training, number = self.config.training, np.dtype(self.recipe.task.model.dtype).type
-        values = {name: number(value) for name, value in hyperparameters(training, cell).items()}
-        hyper = Hyper(**values | {"batch_size": np.int32(cell["batch_size"])})
-        budget = self.budget
+        """The cell as scalars, and its schedule, for a lane."""
+        training, budget = self.config.training, self.budget
+        number = np.dtype(self.recipe.task.model.dtype).type
+        initial = None
+        if self.recipe.branch:
+            initial = blank_initial(self.recipe)
+            assert self.trunk is not None
+            initial = self.trunk.initial(cell, initial) if fresh else initial
         return Order(
             fresh=np.bool_(fresh),
             seed=np.int32(cell["seed"]),
-            hyper=hyper,
-            max_steps=np.int32(self.max_steps(cell)),
-            eval_every=np.int32(self.eval_every(cell)),
+            schedule=_schedule(self, cell),
             patience=np.int32(budget.early_stopping or 0),
             target=number(budget.target.value if budget.target else 0),
             divergence_loss=number(training.divergence_loss),
+            initial=initial,
         )
+
+    def snapshot_bytes(self) -> int:
+        """Room on disk for the states that are kept."""
+        state = jax.tree.leaves(blank_initial(self.recipe))
+        return sum(leaf.nbytes for leaf in state) * len(self.cells) * self.config.record.snapshots
 
     def memory_bytes(self) -> int:
         """Device memory for the state of all lanes and the data on every device."""
@@ -118,7 +135,7 @@ class Plan:
         """The plan in a few lines of plain text."""
         layout, model, data = self.layout, self.recipe.task.model, self.dataset
         sizes = self.config.grid.batch_sizes
-        steps = [self.max_steps({"batch_size": b}) for b in sizes]
+        steps = [self.timeline({"batch_size": b}).steps for b in sizes]
         total = sum(map(self.examples, self.cells))
         axes = " × ".join(f"{len(v)} {_plural(n, len(v))}" for n, v in self.grid.axes)
         kind = jax.devices()[0].device_kind
@@ -132,14 +149,17 @@ class Plan:
             f"{'symbols' if data.task == 'language_model' else 'classes'}",
             f"model      {model.name}{_shape(model.settings)}, {model.count_parameters():,} "
             f"parameters, {model.dtype}",
-            f"training   {self.recipe.optimizer}, {self.budget}: "
+            f"training   {self.recipe.optimizer}{_course(self.config.training)}, {self.budget}: "
             f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
             f"program    {len(self.programs)}, {layout.lanes} lanes on {layout.devices} × {kind}, "
             f"blocks of {layout.block}, microbatches of "
             f"{', '.join(str(p.recipe.microbatch) for p in self.programs)}",
-            f"memory     {self.memory_bytes() / 2**20:,.0f} MiB of state and data on the devices",
+            f"memory     {self.memory_bytes() / 2**20:,.0f} MiB of state and data on the devices, "
+            f"{self.snapshot_bytes() / 2**20:,.0f} MiB of snapshots on disk",
             f"time       {self._time(total)}",
         ]
+        if self.trunk:
+            lines.insert(1, f"trunk      {self.trunk.describe()}")
         return "\n".join(lines + self._warnings(sizes[-1], steps[-1]))
 
     def _time(self, total: int) -> str:
@@ -192,6 +212,7 @@ def make_plan(
     pinned, num_examples = pinned or {}, len(dataset.train)
     _check_steps(config, num_examples)
     _check_range(config)
+    trunk = open_trunk(config, dataset.checksum)
     target = training.budget.target
     recipe = Recipe(
         task=task,
@@ -201,23 +222,67 @@ def make_plan(
         evaluations=training.evaluations,
         target=(target.metric, target.at_least) if target else None,
         early_stopping=training.budget.early_stopping is not None,
+        phases=len(training.milestones) + 1,
+        snapshots=config.record.snapshots > 0,
+        branch=trunk is not None,
     )
+    _check_phases(config, recipe, num_examples)
     table = probe.lookup(task, training.optimizer, recipe.microbatch)
     cells = tuple(grid.cells())
     programs = _programs(recipe, cells)
     layout = resolve_layout(config, pinned, len(cells) // len(programs), table)
     rate = table.examples_per_second(layout.block) if table else None
-    plan = Plan(config, dataset, grid, cells, programs, layout, rate)
+    plan = Plan(config, dataset, grid, cells, programs, layout, rate, trunk)
     _check_memory(plan)
     return plan
 
 
-def hyperparameters(training: TrainingConfig, cell: Cell) -> dict[str, float]:
+def plan_timeline(config: SweepConfig, batch_size: int, num_examples: int) -> Timeline:
+    """The course of a cell that starts with this batch size."""
+    training = config.training
+    return make_timeline(
+        training.budget,
+        batch_size,
+        num_examples,
+        training.evaluations,
+        training.milestones,
+        training.batch_factor,
+        training.rate_factor,
+        0.0 if training.decay == "none" else training.decay_fraction,
+    )
+
+
+def _schedule(plan: Plan, cell: Cell) -> Schedule:
+    """A cell's timeline as the device has it; β2 follows the batch size of each phase."""
+    training, timeline = plan.config.training, plan.timeline(cell)
+    dtype = np.dtype(plan.recipe.task.model.dtype)
+    rows = []
+    for phase in timeline.phases:
+        values = hyperparameters(training, cell, phase.batch_size)
+        rows.append(values | {"learning_rate": values["learning_rate"] * phase.rate})
+    columns = {name: np.array([row[name] for row in rows], dtype) for name in Hyper._fields}
+    columns["batch_size"] = np.array([phase.batch_size for phase in timeline.phases], np.int32)
+    evaluations = np.full(plan.recipe.evaluations, np.iinfo(np.int32).max, np.int32)
+    evaluations[: len(timeline.evaluations)] = timeline.evaluations
+    return Schedule(
+        hyper=Hyper(**columns),
+        starts=np.array([phase.start for phase in timeline.phases], np.int32),
+        evaluations=evaluations,
+        decay_start=np.int32(timeline.decay_start),
+        decay_end=np.int32(timeline.decay_end),
+        steps=np.int32(timeline.steps),
+    )
+
+
+def hyperparameters(
+    training: TrainingConfig, cell: Cell, batch_size: int | None = None
+) -> dict[str, float]:
     """The values of `Hyper`'s fields for a cell, in plain numbers.
 
     What is an axis of the grid is the cell's own; the rest is the same for all, or follows from the
     batch size B where a rule is asked for: the rate scales with B / base or its square root, and
-    Adam's β2 is 1/2 to the power B / half-life.
+    Adam's β2 is 1/2 to the power B / half-life. For the latter B is `batch_size`, where given: the
+    batch may have grown, which leaves the rate as it is.
     """
     values: dict[str, Any] = {
         name: cell.get(name, getattr(training, name, None)) for name in Hyper._fields
@@ -226,7 +291,7 @@ def hyperparameters(training: TrainingConfig, cell: Cell) -> dict[str, float]:
     values["momentum"] = momentum if values["momentum"] is None else values["momentum"]
     values["beta2"] = beta2 if values["beta2"] is None else values["beta2"]
     if training.beta2_half_life:
-        values["beta2"] = 0.5 ** (cell["batch_size"] / training.beta2_half_life)
+        values["beta2"] = 0.5 ** ((batch_size or cell["batch_size"]) / training.beta2_half_life)
     power = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}[training.learning_rate_scaling]
     values["learning_rate"] *= (cell["batch_size"] / training.base_batch_size) ** power
     return values
@@ -259,6 +324,7 @@ def _features(config: SweepConfig) -> Features:
         clipping=math.isfinite(training.clip_norm),
         weight_decay=training.weight_decay > 0,
         warmup=training.warmup_examples > 0,
+        decay=training.decay,
         dropout=training.dropout > 0,
         label_smoothing=training.label_smoothing > 0,
         label_noise=training.label_noise > 0,
@@ -273,8 +339,32 @@ def _check_steps(config: SweepConfig, num_examples: int) -> None:
                 f"--batch_sizes={batch_size}: more than the {num_examples} training examples of "
                 f"--dataset={config.task.dataset}; use at most {num_examples}"
             )
-    if config.training.budget.max_steps(config.grid.batch_sizes[0], num_examples) >= 2**31:
+    if plan_timeline(config, config.grid.batch_sizes[0], num_examples).steps >= 2**31 - 1:
         raise UserError(f"--budget={config.training.budget}: 2^31 updates or more; use fewer")
+
+
+def _check_phases(config: SweepConfig, recipe: Recipe, num_examples: int) -> None:
+    """A batch can grow where one program serves all sizes, up to the whole training set."""
+    training = config.training
+    if not training.milestones or training.batch_factor == 1:
+        return
+    largest = config.grid.batch_sizes[-1] * training.batch_factor ** len(training.milestones)
+    if largest > num_examples:
+        raise UserError(
+            f"--batch_factor={training.batch_factor}: grows batches of "
+            f"{config.grid.batch_sizes[-1]} to {largest}, more than the {num_examples} training "
+            "examples; use a smaller factor, fewer --milestones or smaller --batch_sizes"
+        )
+    if recipe.task.model.couples_examples:
+        raise UserError(
+            f"--batch_factor={training.batch_factor}: --norm=batch compiles a program per batch "
+            "size, so its batches can't grow; use --norm=ghost"
+        )
+    if training.milestones[0] * num_examples < training.warmup_examples:
+        raise UserError(
+            f"--milestones={training.milestones[0]:g}: the batch would grow before "
+            f"--warmup_examples={training.warmup_examples} are over; use a later milestone"
+        )
 
 
 def _check_memory(plan: Plan) -> None:
@@ -302,6 +392,17 @@ def _check_range(config: SweepConfig) -> None:
                 f"--{name}: {value:g} is outside what {training.dtype} holds; use a number "
                 f"between {least:.3g} and {most:.3g}"
             )
+
+
+def _course(training: TrainingConfig) -> str:
+    """What is not constant in a cell's course."""
+    parts = [] if training.decay == "none" else [f"{training.decay} decay"]
+    if training.milestones:
+        epochs = ", ".join(f"{epoch:g}" for epoch in training.milestones)
+        factors = [f"rate × {training.rate_factor:g}"] * (training.rate_factor != 1)
+        factors += [f"batch × {training.batch_factor}"] * (training.batch_factor != 1)
+        parts.append(f"{' and '.join(factors)} at epochs {epochs}")
+    return "".join(f", {part}" for part in parts)
 
 
 def _plural(name: str, count: int) -> str:

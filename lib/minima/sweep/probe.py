@@ -89,10 +89,15 @@ def _rate(recipe: Recipe, arrays: Arrays, block: int, mesh: jax.sharding.Mesh) -
     split = jax.NamedSharding(mesh, jax.P(AXIS))
     everywhere = jax.NamedSharding(mesh, jax.P())
     order = blank_order(recipe, lanes_wanted)
-    sizes = np.full(lanes_wanted, recipe.microbatch, np.int32)
-    never = np.full(lanes_wanted, 2**31 - 1, np.int32)
+    schedule = order.schedule
+    sizes = np.full_like(schedule.hyper.batch_size, recipe.microbatch)
+    never = np.full_like(schedule.evaluations, 2**31 - 1)
     order = order._replace(
-        hyper=order.hyper._replace(batch_size=sizes), max_steps=never, eval_every=never
+        schedule=schedule._replace(
+            hyper=schedule.hyper._replace(batch_size=sizes),
+            evaluations=never,
+            steps=np.full_like(schedule.steps, 2**31 - 1),
+        )
     )
     lanes = jax.device_put(empty_lanes(recipe, layout), split)
     start = jax.device_put(order._replace(fresh=np.ones(lanes_wanted, bool)), split)

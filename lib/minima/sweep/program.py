@@ -16,8 +16,9 @@ import numpy as np
 
 from minima.sweep import lane as lanes_
 from minima.sweep.budgets import Status
-from minima.sweep.lane import Lane, Order, Recipe
+from minima.sweep.lane import Lane, Order, Recipe, Snapshot
 from minima.sweep.optimizers import Hyper
+from minima.sweep.schedules import Schedule
 from minima.tasks.task import Arrays
 
 AXIS = "lanes"
@@ -26,20 +27,23 @@ AXIS = "lanes"
 class Report(NamedTuple):
     """What the host reads after a segment; leading lane axis, never donated.
 
-    See `Lane` for the fields.
+    `snapshot` is None unless the recipe asks for it; see `Lane` for the other fields.
     """
 
     status: Any
     step: Any
+    consumed: Any
     evaluations: Any
     trajectory: Any
     trajectory_step: Any
     final: Any
+    snapshot: Snapshot | None = None
 
     @classmethod
-    def of(cls, lanes: Lane) -> "Report":
+    def of(cls, recipe: Recipe, lanes: Lane) -> "Report":
         """The reported fields of (stacked) lanes."""
-        return cls(*(getattr(lanes, name) for name in cls._fields))
+        fields = {name: getattr(lanes, name) for name in cls._fields if name != "snapshot"}
+        return cls(**fields, snapshot=lanes_.snapshot(lanes) if recipe.snapshots else None)
 
 
 @dataclass(frozen=True)
@@ -63,25 +67,43 @@ class Layout:
 
 def empty_lanes(recipe: Recipe, layout: Layout) -> Lane:
     """Host arrays of zeros in the shape of a program's lanes; status 0 is EMPTY."""
-    shape = jax.eval_shape(lambda o: lanes_.start(recipe, o), blank_order(recipe))
+    shape = jax.eval_shape(lambda o: lanes_.start(recipe, o), _blank(recipe, ()))
     return jax.tree.map(lambda s: np.zeros((layout.lanes, *s.shape), s.dtype), shape)
 
 
 def blank_order(recipe: Recipe, lanes: int | None = None) -> Order:
     """An order that asks for nothing: host arrays, scalars or with a leading axis of `lanes`."""
     shape = () if lanes is None else (lanes,)
-    dtype = np.dtype(recipe.task.model.dtype)
-    zero, one = np.zeros(shape, dtype), np.ones(shape, np.int32)
-    hyper = Hyper(**dict.fromkeys(Hyper._fields, zero) | {"batch_size": one})
+    order = _blank(recipe, shape)
+    return order._replace(initial=blank_initial(recipe, shape)) if recipe.branch else order
+
+
+def blank_initial(recipe: Recipe, shape: tuple[int, ...] = ()) -> Snapshot:
+    """A snapshot of zeros in the shape of a lane's state, with leading axes of that shape."""
+    begin = jax.eval_shape(lambda o: lanes_.snapshot(lanes_.start(recipe, o)), _blank(recipe, ()))
+    return jax.tree.map(lambda s: np.zeros((*shape, *s.shape), s.dtype), begin)
+
+
+def _blank(recipe: Recipe, shape: tuple[int, ...]) -> Order:
+    dtype, phases = np.dtype(recipe.task.model.dtype), (*shape, recipe.phases)
+    zero, none, one = np.zeros(shape, dtype), np.zeros(shape, np.int32), np.ones(shape, np.int32)
+    hyper = dict.fromkeys(Hyper._fields, np.zeros(phases, dtype))
+    schedule = Schedule(
+        hyper=Hyper(**hyper | {"batch_size": np.ones(phases, np.int32)}),
+        starts=np.zeros(phases, np.int32),
+        evaluations=np.ones((*shape, recipe.evaluations), np.int32),
+        decay_start=none,
+        decay_end=one,
+        steps=one,
+    )
     return Order(
         fresh=np.zeros(shape, bool),
-        seed=np.zeros(shape, np.int32),
-        hyper=hyper,
-        max_steps=one,
-        eval_every=one,
+        seed=none,
+        schedule=schedule,
         patience=one,
         target=zero,
         divergence_loss=zero,
+        initial=None,
     )
 
 
@@ -136,7 +158,7 @@ def _segment(
 
     moved = jax.lax.map(run, jax.tree.map(fold, (lanes, orders)))
     moved = jax.tree.map(unfold, moved)
-    return moved, Report.of(moved)
+    return moved, Report.of(recipe, moved)
 
 
 def _run_block(

@@ -19,12 +19,13 @@ from minima.record import results
 from minima.record.results import Run
 from minima.runtime import compilation, devices
 from minima.runtime.errors import UserError
-from minima.sweep.budgets import Budget
 from minima.sweep.config import SweepConfig
 from minima.sweep.grid import Grid
+from minima.sweep.lane import Snapshot, initial_snapshot
 from minima.sweep.optimizers import make_optimizer
 from minima.sweep.plan import Cell, Plan, ProgramPlan, load_task, make_plan
 from minima.sweep.program import AXIS
+from minima.sweep.schedules import hyper_at
 from minima.sweep.stream import Purpose, example_indices, example_keys, purpose_key
 from minima.sweep.train import train
 from minima.tasks.models import Noise
@@ -128,23 +129,19 @@ def replay(run_dir: Path | str, cell: str, updates: int = 100) -> Replay:
 
 def plain_losses(plan: Plan, cell: Cell) -> Iterator[float]:
     """Trains a cell on whole batches with optax, update by update; yields training losses."""
-    task, size, seed = plan.recipe.task, cell["batch_size"], np.int32(cell["seed"])
+    task, seed, n = plan.recipe.task, np.int32(cell["seed"]), len(plan.dataset.train)
     arrays = jax.device_put(to_arrays(plan.dataset, task.model.dtype))
-    hyper, features = plan.order(cell).hyper, plan.recipe.features
-    optimizer = make_optimizer(plan.recipe.optimizer, hyper, features)
-
+    order, features = plan.order(cell), plan.recipe.features
     # A ghost norm is defined by pieces of a batch; everything else sees the batch as a whole.
-    piece = plan.recipe.microbatch if task.model.settings.norm == "ghost" else size
+    ghost = plan.recipe.microbatch if task.model.settings.norm == "ghost" else n
 
     @jax.jit
-    def update(carry: Any, epoch: jax.Array, position: jax.Array) -> Any:
-        params, state, opt_state = carry
-
+    def update(carry: Snapshot, step: jax.Array, epoch: jax.Array, position: jax.Array) -> Any:
         def mean_loss(params: Any) -> tuple[jax.Array, Any]:
             total = weight = jnp.zeros((), task.model.dtype)
-            after = state
-            for at in range(0, size, piece):
-                place = epoch[at : at + piece], position[at : at + piece]
+            after = carry.state
+            for at in range(0, len(epoch), ghost):
+                place = epoch[at : at + ghost], position[at : at + ghost]
                 inputs, labels = _batch(plan, arrays, seed, *place)
                 weights = jnp.ones(len(labels), task.model.dtype)
                 sums, after = task.training_sums(
@@ -153,15 +150,19 @@ def plain_losses(plan: Plan, cell: Cell) -> Iterator[float]:
                 total, weight = total + sums.loss, weight + sums.weight
             return total / weight, after
 
-        (loss, state), gradient = jax.value_and_grad(mean_loss, has_aux=True)(params)
-        change, opt_state = optimizer.update(gradient, opt_state, params)
-        return (optax.apply_updates(params, change), state, opt_state), loss
+        (loss, state), gradient = jax.value_and_grad(mean_loss, has_aux=True)(carry.params)
+        hyper = hyper_at(order.schedule, step, features)
+        optimizer = make_optimizer(plan.recipe.optimizer, hyper, features)
+        change, opt_state = optimizer.update(gradient, carry.opt_state, carry.params)
+        params = optax.apply_updates(carry.params, change)
+        return carry._replace(params=params, state=state, opt_state=opt_state), loss
 
-    params, state = task.model.init(purpose_key(seed, Purpose.INITIALISATION))
-    carry, n = (params, state, optimizer.init(params)), len(plan.dataset.train)
-    for step in range(plan.max_steps(cell)):
-        epoch, position = np.divmod(np.arange(step * size, (step + 1) * size), n)
-        carry, loss = update(carry, epoch.astype(np.int32), position.astype(np.int32))
+    carry, timeline = initial_snapshot(plan.recipe, order), plan.timeline(cell)
+    begin = int(carry.epoch) * n + int(carry.position)
+    for step in range(timeline.steps):
+        seen = np.arange(timeline.examples(step), timeline.examples(step + 1)) + begin
+        epoch, position = (part.astype(np.int32) for part in np.divmod(seen, n))
+        carry, loss = update(carry, np.int32(step), epoch, position)
         yield float(loss)
 
 
@@ -205,7 +206,9 @@ def _extras(plan: Plan, cell: Cell, epoch: jax.Array, position: jax.Array) -> Re
     def keys(purpose: Purpose) -> jax.Array:
         return example_keys(np.int32(cell["seed"]), purpose, epoch, position)
 
-    hyper, features = plan.order(cell).hyper, plan.recipe.features
+    # These are the same in every phase.
+    hyper = jax.tree.map(lambda by_phase: by_phase[0], plan.order(cell).schedule.hyper)
+    features = plan.recipe.features
     augments = plan.recipe.task.augmentation != "none"
     return Regularisation(
         keys(Purpose.AUGMENTATION) if augments else None,
@@ -223,9 +226,6 @@ def _by_engine(plan: Plan, index: int) -> dict[str, Any]:
 
 def _per_update(plan: Plan, count: int) -> Plan:
     """The same training, evaluated after each of the first `count` updates."""
-    training = dataclasses.replace(
-        plan.config.training, budget=Budget(steps=count), evaluations=count
-    )
     programs = tuple(
         ProgramPlan(
             dataclasses.replace(
@@ -235,8 +235,7 @@ def _per_update(plan: Plan, count: int) -> Plan:
         )
         for program in plan.programs
     )
-    config = dataclasses.replace(plan.config, training=training)
-    return dataclasses.replace(plan, config=config, programs=programs)
+    return dataclasses.replace(plan, watched=count, programs=programs)
 
 
 def _recorded(run: Run, cell: Cell, text: str) -> dict[str, Any]:

@@ -15,9 +15,12 @@ from minima.record.checkpoints import Checkpoints
 from minima.record.files import DiskFull, explained
 from minima.record.progress import Progress
 from minima.record.run_directory import RunDirectory, config_hash, read_info
+from minima.record.snapshots import Snapshots
 from minima.runtime import compilation, devices
 from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest, stop_request
+from minima.sweep.branch import to_arrays
 from minima.sweep.config import SweepConfig
+from minima.sweep.lane import Snapshot
 from minima.sweep.plan import Plan, load_task, make_plan
 from minima.sweep.program import AXIS
 from minima.sweep.train import Totals, train
@@ -59,11 +62,14 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
     compilation.use_compilation_cache()
     task, dataset = load_task(config)
     identity = config.identity() | {"data_sha256": dataset.checksum}
+    if config.branch.branch_from:
+        identity["trunk"] = read_info(Path(config.branch.branch_from)).get("config_sha256")
     name = re.sub(r"\W+", "-", f"{config.task.model}-{Path(config.task.dataset).stem}")
     run_id = f"{name}-{config.training.optimizer}-{config_hash(identity)[:10]}"
     run_json = Path(config.record.workdir) / experiment / run_id / "run.json"
     pinned = read_info(run_json.parent).get("resolved") if run_json.exists() else None
-    return Prepared(make_plan(config, task, dataset, pinned), experiment, run_id, identity)
+    plan = make_plan(config, task, dataset, pinned)
+    return Prepared(plan, experiment, run_id, identity)
 
 
 def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None) -> int:
@@ -113,6 +119,7 @@ class _Keeper:
         self.compilations = 0
         record, axes = plan.config.record, dict(plan.grid.axes)
         self.board = Board(run.directory, axes, record.tensorboard_cells)
+        self.snapshots = Snapshots(run.directory)
         self.shows = record.tensorboard
 
     def start(self) -> None:
@@ -125,6 +132,10 @@ class _Keeper:
         _log.info("cell %s: %s after %d steps", cell["cell"], cell["status"], cell["steps"])
         if self.shows:
             self.board.add(cell)
+
+    def keep(self, cell: int, step: int, snapshot: Snapshot) -> None:
+        """Puts a state on disk."""
+        self.snapshots.write(cell, step, to_arrays(snapshot))
 
     def finish(self) -> None:
         """Shows how the sweep stands, after its results are on disk."""
@@ -147,6 +158,7 @@ def _train(
             plan,
             mesh,
             keeper,
+            on_snapshot=keeper.keep,
             done=done,
             checkpoints=checkpoints,
             checkpoint_seconds=plan.config.record.checkpoint_seconds,

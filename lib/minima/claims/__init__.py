@@ -1,0 +1,1 @@
+"""What the runs PROVE: statistics, verdicts, the ledger."""

@@ -82,8 +82,8 @@ class TaskConfig:
 
     dataset: str = _leaf(
         "fashion_mnist",
-        "fashion_mnist, mnist1d, mnist1d_shuffled, kjv, markov, cifar10, …, text:PATH, or npz:PATH "
-        "with x_train, y_train, x_test, y_test",
+        "fashion_mnist, mnist1d, mnist1d_shuffled, mnist1d_infinite, kjv, markov, markov_infinite, "
+        "cifar10, …, text:PATH, or npz:PATH with x_train, y_train, x_test, y_test",
     )
     data_dir: str = _leaf("", "folder with the full dataset's own files; empty: what ships with us")
     validation_fraction: float = _leaf(
@@ -91,7 +91,8 @@ class TaskConfig:
     )
     test_examples: int = _leaf(
         0,
-        "size of a larger, freshly generated test set (mnist1d); 0: the published one",
+        "size of a larger, freshly generated test set (mnist1d); 0: the published one, or "
+        "10,000 for mnist1d_infinite",
         check=_NOT_NEGATIVE,
     )
     window: int = _leaf(64, "characters per window of a text", check=_range(2, 2**20))

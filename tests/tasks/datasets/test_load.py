@@ -52,17 +52,21 @@ def test_test_examples_is_for_mnist1d_alone(name, count, refusal):
 def test_window_is_for_sequences_of_tokens_alone(name, refusal):
     line = refusal(load, name, window=32)
     assert line.startswith("--window 32: does not apply")
-    assert "kjv, markov, text:PATH" in line
+    assert "kjv, markov, markov_infinite, text:PATH" in line
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist", "mnist1d", "kjv", "markov"])
+@pytest.mark.parametrize(
+    "name", ["fashion_mnist", "mnist1d", "kjv", "markov", "mnist1d_infinite", "markov_infinite"]
+)
 @pytest.mark.parametrize("fraction", [1.0, -0.5, float("nan"), 1e-9])
 def test_refuses_fractions_that_do_not_fit(name, fraction, refusal):
     line = refusal(load, name, validation_fraction=fraction)
     assert line.startswith(f"--validation_fraction {fraction}: ")
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist", "mnist1d", "kjv", "markov"])
+@pytest.mark.parametrize(
+    "name", ["fashion_mnist", "mnist1d", "kjv", "markov", "mnist1d_infinite", "markov_infinite"]
+)
 def test_loading_twice_gives_the_same(name):
     assert load(name).checksum == load(name).checksum
 

@@ -5,7 +5,7 @@ import difflib
 from minima.runtime.errors import UserError
 from minima.tasks.datasets import cifar, markov, mnist1d, npz, text
 from minima.tasks.datasets.arrays import check_arrays
-from minima.tasks.datasets.dataset import Dataset, Kind, Split, split_validation
+from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
 from minima.tasks.datasets.mnist import load_idx_files
 
@@ -13,6 +13,7 @@ __all__ = [
     "NAMES",
     "WINDOW",
     "Dataset",
+    "Generator",
     "Kind",
     "Split",
     "check_arrays",
@@ -31,15 +32,17 @@ NAMES = {
     "cifar100": "50,000 + 10,000 colour images of 100 classes: --data_dir or a download",
     "mnist1d": "4,000 + 1,000 generated signals, or more test signals with --test_examples",
     "mnist1d_shuffled": "mnist1d with the points of every signal in one random order",
+    "mnist1d_infinite": "every training signal of mnist1d's kind drawn anew; 10,000 to test on",
     "kjv": "436,248 characters of the King James Bible, in windows of --window",
     "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
+    "markov_infinite": "the source of markov, every training sequence drawn anew",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
 }
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
-TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled")
-WINDOWED = ("kjv", "markov", "text:PATH")
+TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
+WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH")
 
 
 def load(
@@ -55,13 +58,16 @@ def load(
     data_dir: where image datasets find their published files; "" means the embedded subset for
         fashion_mnist, and otherwise an installed package, minima's cache, or a download.
     validation_fraction: share of the training examples, in [0, 1), set aside for validation.
-    test_examples: size of a freshly generated test set for mnist1d; 0 means the published one.
+    test_examples: size of a freshly generated test set for mnist1d; 0 means the published one, or
+        10,000 fresh signals for mnist1d_infinite.
     window: tokens in one example of a text or a Markov source.
 
     Raises UserError if a name, an option or a file is wrong, or an option does not apply.
     """
     key, path = _parse(name)
     _check_options(name, key, data_dir, test_examples, window)
+    if key in ("mnist1d_infinite", "markov_infinite"):
+        return _load_infinite(key, validation_fraction, test_examples, window)
     if key in TEST_EXAMPLES:
         settings = mnist1d.Settings(shuffle_seq=key == "mnist1d_shuffled")
         return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)
@@ -78,6 +84,17 @@ def load(
     if key == "fashion_mnist":
         return load_fashion_mnist(data_dir, validation_fraction)
     return load_idx_files(key, key.removesuffix("_full"), data_dir, validation_fraction)
+
+
+def _load_infinite(
+    key: str, validation_fraction: float, test_examples: int, window: int
+) -> Dataset:
+    # Imported here, as these bring JAX with them, which nothing else in this package needs.
+    from minima.tasks.datasets import markov_stream, mnist1d_stream
+
+    if key == "markov_infinite":
+        return markov_stream.load_markov_infinite(window, validation_fraction)
+    return mnist1d_stream.load_mnist1d_infinite(test_examples, validation_fraction)
 
 
 def _parse(name: str) -> tuple[str, str]:

@@ -1,14 +1,17 @@
 """What a task is trained and judged on: three splits, and where they came from."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from minima.runtime.errors import UserError
 
 Kind = Literal["image", "signal", "vector", "tokens"]
+# A pure JAX function of one PRNG key: one example of a split, (input, label).
+Generator = Callable[[Any], tuple[Any, Any]]
 
 # One split for everybody: two runs with the same --validation_fraction validate on the same
 # examples, so their curves are comparable. RandomState, because its stream never changes.
@@ -55,6 +58,8 @@ class Dataset:
     stand_in: True if the data is not what its name says, only of the same form.
     vocabulary: the symbol of each token of a character model.
     entropy: the least possible mean loss in nats per token, where the source's is known exactly.
+    generator: if given, training examples are drawn by it, a fresh one per key, and not taken from
+        train, which is then a sample to measure on. Equal and hashable by value: static under jit.
     """
 
     name: str
@@ -71,6 +76,7 @@ class Dataset:
     stand_in: bool
     vocabulary: tuple[str, ...] | None = None
     entropy: float | None = None
+    generator: Generator | None = None
 
     @property
     def task(self) -> Literal["classification", "language_model"]:

@@ -72,7 +72,7 @@ def load_mnist1d(settings: Settings, test_examples: int, validation_fraction: fl
     if not 0 <= test_examples <= MAX_TEST_EXAMPLES:
         raise UserError(
             f"--test_examples {test_examples}: must be 1 .. {MAX_TEST_EXAMPLES},"
-            " or 0 for the published test set"
+            " or 0 for the dataset's own number"
         )
     train, test = generate(settings, test_examples)
     fresh = f", {test_examples} fresh test signals" if test_examples else ""
@@ -97,10 +97,7 @@ def generate(settings: Settings, test_examples: int = 0) -> tuple[Split, Split]:
     are, no test signal occurs in them, and a larger test split begins with the smaller ones.
     """
     random = np.random.RandomState(settings.seed)
-    labels = np.repeat(np.arange(NUM_CLASSES), settings.num_samples // NUM_CLASSES)
-    signals = _draw_signals(random, labels, settings)
-    order = random.permutation(len(labels))
-    signals, labels = signals[order], labels[order]
+    signals, labels = _published(random, settings)
     points = np.arange(settings.final_seq_length)
     if settings.shuffle_seq:
         points = random.permutation(settings.final_seq_length)
@@ -119,6 +116,20 @@ def generate(settings: Settings, test_examples: int = 0) -> tuple[Split, Split]:
     return train, test
 
 
+def standardisation(settings: Settings) -> tuple[float, float]:
+    """Mean and standard deviation that `generate` subtracts and divides by, in template units."""
+    signals, _ = _published(np.random.RandomState(settings.seed), settings)
+    return float(signals.mean()), float(signals.std())
+
+
+def _published(random: np.random.RandomState, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    # Train and test together, in their final order and still in template units.
+    labels = np.repeat(np.arange(NUM_CLASSES), settings.num_samples // NUM_CLASSES)
+    signals = _draw_signals(random, labels, settings)
+    order = random.permutation(len(labels))
+    return signals[order], labels[order]
+
+
 def _draw_signals(
     random: np.random.RandomState, labels: np.ndarray, settings: Settings
 ) -> np.ndarray:
@@ -134,7 +145,7 @@ def _draw_signals(
         slope[i] = random.random_sample()
 
     low, high = settings.padding
-    signals = _stretched_templates(settings)[labels, (size * (high - low + 1)).astype(int)]
+    signals = stretched_templates(settings)[labels, (size * (high - low + 1)).astype(int)]
     signals *= 1 + settings.scale_coeff * (amplitude[:, None] - 0.5)
     signals = np.take_along_axis(signals, (np.arange(width) - shift) % width, axis=1)
     background = _smooth(settings.corr_noise_scale * noise[:, 0])
@@ -144,8 +155,11 @@ def _draw_signals(
     return _resample(signals, settings.final_seq_length)
 
 
-def _stretched_templates(settings: Settings) -> np.ndarray:
-    # (class, padding - lowest padding, point): every shape that a signal can start from.
+def stretched_templates(settings: Settings) -> np.ndarray:
+    """Every shape a signal can start from: float64 (class, padding - lowest padding, width).
+
+    In template units; exactly 0 where, and only where, there is padding.
+    """
     x = np.asarray(STROKES, dtype=np.float64)
     x = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
     x = (x - x[:, :1]) / 6 + EPSILON
@@ -157,18 +171,32 @@ def _stretched_templates(settings: Settings) -> np.ndarray:
 
 def _resample(signals: np.ndarray, length: int) -> np.ndarray:
     # Linear interpolation along the last axis, ends kept.
-    old, new = np.linspace(0, 1, signals.shape[-1]), np.linspace(0, 1, length)
-    right = np.searchsorted(old, new, side="right").clip(max=len(old) - 1)
-    left = right - 1
-    slope = (signals[..., right] - signals[..., left]) / (old[right] - old[left])
-    return signals[..., left] + slope * (new - old[left])
+    left, distance, gap = neighbours(signals.shape[-1], length)
+    slope = (signals[..., left + 1] - signals[..., left]) / gap
+    return signals[..., left] + slope * distance
 
 
-def _smooth(noise: np.ndarray, sigma: float = 2.0, radius: int = 8) -> np.ndarray:
-    # A Gaussian cut at 4 sigma; edges are mirrored, edge point included.
+def neighbours(old_length: int, new_length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where new points lie between old ones when both spread evenly over [0, 1].
+
+    Returns, for each new point, the index of the old one at its left, the distance to it, and the
+    gap between that one and the next.
+    """
+    old, new = np.linspace(0, 1, old_length), np.linspace(0, 1, new_length)
+    left = np.searchsorted(old, new, side="right").clip(max=old_length - 1) - 1
+    return left, new - old[left], old[left + 1] - old[left]
+
+
+def smoothing_weights(sigma: float = 2.0, radius: int = 8) -> np.ndarray:
+    """A Gaussian cut at 4 sigma: weights of the point itself and of its neighbours on one side."""
     weights = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
-    weights /= weights[0] + 2 * weights[1:].sum()
-    width = noise.shape[-1]
+    return weights / (weights[0] + 2 * weights[1:].sum())
+
+
+def _smooth(noise: np.ndarray) -> np.ndarray:
+    # Edges are mirrored, edge point included.
+    weights = smoothing_weights()
+    radius, width = len(weights) - 1, noise.shape[-1]
     padded = np.pad(noise, ((0, 0), (radius, radius)), mode="symmetric")
     total = weights[0] * noise
     for k in range(1, radius + 1):

@@ -129,7 +129,7 @@ def run_lanes():
             rows = [plan.order(cell, fresh) for cell in plan.cells]
             orders = jax.device_put(jax.tree.map(lambda *x: np.stack(x), *rows), split)
             stop_at = jax.device_put(np.int32(limit), everywhere)
-            lanes, report = program(lanes, orders, stop_at, arrays)
+            lanes, report = program(lanes, orders, stop_at, arrays, None)
             if (np.asarray(report.status) > Status.RUNNING).all():
                 return jax.device_get((lanes, report))
         raise AssertionError("the lanes never came to an end")

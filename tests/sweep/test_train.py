@@ -7,6 +7,7 @@ import pytest
 from minima.record.cells import encode
 from minima.record.checkpoints import Checkpoints
 from minima.runtime import devices
+from minima.runtime.errors import UserError
 from minima.runtime.interrupts import StopRequest
 from minima.sweep.program import AXIS
 from minima.sweep.train import train
@@ -271,3 +272,26 @@ def test_eight_thousand_cells_run_through_a_fixed_width(make):
     train(plan, devices.make_mesh(AXIS, plan.layout.devices), keep)
     assert len(seen) == 8000
     assert max(sizes) <= 1.05 * min(sizes)
+
+
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_a_training_set_on_the_host_gives_the_same_numbers(make, run_cells, tmp_path, lanes):
+    """Slabs of two or more microbatches, label noise, augmentation, a diverging cell; resumed."""
+    values = CELLS | {"lanes": lanes, "label_noise": 0.3, "augmentation": "shift"}
+    values |= {"budget": "2epochs", "evaluations": 3}
+    resident, streamed = make(**values), make(**values, slab_mib=0.02)
+    assert 16 <= streamed.recipe.slab < 97
+    assert streamed.memory_bytes() != resident.memory_bytes()
+    expected, found = run_cells(resident), run_cells(streamed)
+    _, resumed = interrupted(streamed, tmp_path / "checkpoints", 5)
+    for index, record in expected.items():
+        for other in (found[index], resumed[index]):
+            # The last look at the training set is another executable: its sum may round otherwise.
+            np.testing.assert_allclose(other["train_loss"], record["train_loss"], rtol=1e-6)
+            same = {"train_loss": 0.0}
+            assert encode(other | same) == encode(record | same)
+
+
+def test_slabs_that_hold_no_microbatch_are_refused(make):
+    with pytest.raises(UserError, match=r"--slab_mib=0\.001: two slabs of a microbatch"):
+        make(**CELLS, slab_mib=0.001)

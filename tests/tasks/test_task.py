@@ -180,7 +180,11 @@ def redraw():
     """redraw(rate, index=…, labels=…, seed=…) -> noisy labels of a ten-class task, as numpy."""
     settings = Settings((3,), "vector", CLASSES, 0, False, 128, 1, "none", True, "float32")
     task = Task(Model("mlp", settings), "vector")
-    apply = jax.jit(task.noisy_labels)
+
+    @jax.jit
+    def apply(key, index, labels, rate):
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+        return task.noisy_labels(keys, labels, rate)
 
     def call(rate, index=None, labels=None, seed=0):
         index = np.arange(N, dtype=np.int32) if index is None else index

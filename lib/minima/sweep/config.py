@@ -236,6 +236,11 @@ class EngineConfig:
     microbatch: int = _leaf(0, "examples per micro-step", check=_NOT_NEGATIVE)
     lanes: int = _leaf(0, "cells in flight per device", check=_NOT_NEGATIVE)
     block: int = _leaf(0, "lanes under one vmap; 1 is best on CPUs", check=_NOT_NEGATIVE)
+    slab_mib: float = _leaf(
+        0.0,
+        "MiB of training examples on a device at a time, where all are too many; 0: all of them",
+        check=_NOT_NEGATIVE,
+    )
     devices: int = _leaf(0, "devices to use; on a CPU, cores", check=_NOT_NEGATIVE)
 
 

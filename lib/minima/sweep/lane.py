@@ -15,6 +15,7 @@ import optax
 from minima.record.dataset import METRICS as FINALS
 from minima.sweep import stream
 from minima.sweep.budgets import METRICS, Status
+from minima.sweep.examples import Place, Slab, labels_of, training_examples
 from minima.sweep.optimizers import Features, Hyper, make_optimizer
 from minima.sweep.schedules import Schedule, batch_size_at, hyper_at
 from minima.sweep.stream import Purpose
@@ -22,7 +23,7 @@ from minima.tasks.models import Noise, Params, State
 from minima.tasks.objectives import Sums
 from minima.tasks.task import Arrays, Regularisation, Task
 
-_EVALUATION_CHUNK = 256
+EVALUATION_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -33,24 +34,29 @@ class Recipe:
       task: model, objective, augmentation.
       optimizer: a name in `optimizers.OPTIMIZERS`.
       features: regularisers and schedule parts that some cell uses.
+      num_examples: size of the training set; what an epoch is counted in.
       microbatch: examples per micro-step; at most the training set's size.
       evaluations: length of a trajectory; no cell evaluates more often.
       target: (metric, at_least) of a target budget, or None; the value itself is traced.
       early_stopping: keep the best validated parameters, a second copy of them.
       phases: of the cells' timelines; the same number for all.
       snapshots: report the lanes' whole state, so that the host can keep it at evaluations.
+      slab: examples of a lane's stream that the host sends at a time; 0 where the training set
+        lies on the device.
       branch: fresh lanes take up a state that comes with the order.
     """
 
     task: Task
     optimizer: str
     features: Features
+    num_examples: int
     microbatch: int
     evaluations: int
     target: tuple[str, bool] | None = None
     early_stopping: bool = False
     phases: int = 1
     snapshots: bool = False
+    slab: int = 0
     branch: bool = False
 
 
@@ -168,19 +174,20 @@ def start(recipe: Recipe, order: Order) -> Lane:
     )
 
 
-def micro_step(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
+def micro_step(
+    recipe: Recipe, lane: Lane, order: Order, arrays: Arrays, slab: Slab | None = None
+) -> Lane:
     """Consumes the next microbatch: adds its gradient sum, or marks the lane diverged.
 
     A batch size that isn't a multiple of the microbatch ends in a short one, padded with examples
     of weight zero; the stream moves on by the real ones only.
     """
-    batch_size, num_examples = batch_size_at(order.schedule, lane.step), len(arrays.train[1])
+    batch_size, num_examples = batch_size_at(order.schedule, lane.step), recipe.num_examples
     slot = jnp.arange(recipe.microbatch, dtype=jnp.int32)
     take = jnp.minimum(recipe.microbatch, batch_size - lane.consumed)
     epoch, position = _wrap(lane.epoch, lane.position + slot, num_examples)
-    index = stream.example_indices(order.seed, epoch, position, num_examples)
-    inputs = arrays.train[0][index]
-    labels = _labels(recipe, order, arrays, index)
+    place, noise = Place(order.seed, epoch, position, num_examples), label_noise(recipe, order)
+    inputs, labels = training_examples(recipe.task, place, arrays, slab, noise)
     weights = (slot < take).astype(recipe.task.model.dtype)
     extras = _regularisation(recipe, order, epoch, position)
 
@@ -264,19 +271,23 @@ def evaluate(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
 def finish(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     """Measures the minimum on all three splits; finds collapsed and late-diverged cells.
 
-    Training labels are the ones trained on (label noise included). A cell that predicts one and the
-    same class for the whole test set has collapsed, unless it was stopped by its target.
+    A cell that predicts one and the same class for the whole test set has collapsed, unless it was
+    stopped by its target. A training set that isn't on the device is left to the host.
     """
     kept = lane if lane.best is None else lane.best
     variables = (kept.params, kept.state)
-    index = jnp.arange(len(arrays.train[1]), dtype=jnp.int32)
-    labels = _labels(recipe, order, arrays, index)
-    train, _ = _means(recipe, variables, arrays, arrays.train[0], labels)
     validation, _ = _means(recipe, variables, arrays, *arrays.validation)
     test, constant = _means(recipe, variables, arrays, *arrays.test)
+    train, finite = jnp.full_like(test, jnp.nan), jnp.isfinite(test[0])
+    if not recipe.slab:
+        inputs, labels = arrays.train
+        index = jnp.arange(len(labels), dtype=jnp.int32)
+        labels = labels_of(recipe.task, order.seed, index, labels, label_noise(recipe, order))
+        train, _ = _means(recipe, variables, arrays, inputs, labels)
+        finite = finite & jnp.isfinite(train[0])
     collapsed = constant & (lane.status != Status.REACHED_TARGET)
     status = jnp.where(collapsed, Status.COLLAPSED, lane.status)
-    status = jnp.where(jnp.isfinite(train[0] + test[0]), status, Status.DIVERGED)
+    status = jnp.where(finite, status, Status.DIVERGED)
     final = jnp.concatenate([train, validation, test])
     return lane._replace(
         status=status.astype(jnp.int32), params=kept.params, state=kept.state, final=final
@@ -314,13 +325,9 @@ def _wrap(epoch: jax.Array, position: jax.Array, size: int) -> tuple[jax.Array, 
     return epoch + over, jnp.where(over, position - size, position)
 
 
-def _labels(recipe: Recipe, order: Order, arrays: Arrays, index: jax.Array) -> jax.Array:
-    """Training labels; with label noise, an example's label is redrawn once and for all."""
-    labels = arrays.train[1][index]
-    if not recipe.features.label_noise:
-        return labels
-    key = stream.purpose_key(order.seed, Purpose.LABEL_NOISE)
-    return recipe.task.noisy_labels(key, index, labels, _fixed(order).label_noise)
+def label_noise(recipe: Recipe, order: Order) -> jax.Array | None:
+    """The probability that a training label is redrawn, or None where none is."""
+    return _fixed(order).label_noise if recipe.features.label_noise else None
 
 
 def _regularisation(
@@ -350,6 +357,50 @@ def _remember(lane: Lane, loss: jax.Array) -> Best | None:
     return jax.tree.map(choose, now, past)
 
 
+class Pass(NamedTuple):
+    """An evaluation pass so far: sums, and the lowest and highest class predicted (int32)."""
+
+    sums: Sums
+    low: jax.Array
+    high: jax.Array
+
+
+def begin_pass(recipe: Recipe) -> Pass:
+    """A pass that has seen nothing."""
+    zero = jnp.zeros((), recipe.task.model.dtype)
+    bounds = jnp.full((), 2**31 - 1, jnp.int32), jnp.full((), -1, jnp.int32)
+    return Pass(Sums(zero, zero, zero), *bounds)
+
+
+def evaluation_pass(
+    recipe: Recipe,
+    variables: tuple[Params, State],
+    arrays: Arrays,
+    inputs: jax.Array,
+    labels: jax.Array,
+    count: Any,
+    so_far: Pass,
+) -> Pass:
+    """Adds the first `count` examples of inputs and labels (n, ...), chunk by chunk."""
+    n, dtype = len(labels), recipe.task.model.dtype
+    chunk = min(n, EVALUATION_CHUNK)
+
+    def add(i: jax.Array, carry: Pass) -> Pass:
+        index = i * chunk + jnp.arange(chunk, dtype=jnp.int32)
+        inside = index < count
+        index = jnp.minimum(index, count - 1)  # padding repeats the last one with weight zero
+        sums, predictions = recipe.task.evaluation_sums(
+            *variables, arrays, inputs[index], labels[index], inside.astype(dtype)
+        )
+        return Pass(
+            jax.tree.map(jnp.add, carry.sums, sums),
+            jnp.minimum(carry.low, predictions.min()),
+            jnp.maximum(carry.high, predictions.max()),
+        )
+
+    return jax.lax.fori_loop(0, -(-count // chunk), add, so_far)
+
+
 def _means(
     recipe: Recipe,
     variables: tuple[Params, State],
@@ -358,24 +409,9 @@ def _means(
     labels: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """(mean loss, accuracy) of an evaluation pass, and whether all predictions are one class."""
-    n, dtype = len(labels), jnp.dtype(recipe.task.model.dtype)
+    n = len(labels)
     if n == 0:
-        return jnp.full((2,), jnp.nan, dtype), jnp.zeros((), bool)
-    chunk = min(n, _EVALUATION_CHUNK)
-
-    def add(i: jax.Array, carry: tuple[Sums, jax.Array, jax.Array]) -> Any:
-        totals, low, high = carry
-        index = i * chunk + jnp.arange(chunk, dtype=jnp.int32)
-        inside = index < n
-        index = jnp.minimum(index, n - 1)  # padding repeats the last example with weight zero
-        sums, predictions = recipe.task.evaluation_sums(
-            *variables, arrays, inputs[index], labels[index], inside.astype(dtype)
-        )
-        totals = jax.tree.map(jnp.add, totals, sums)
-        return totals, jnp.minimum(low, predictions.min()), jnp.maximum(high, predictions.max())
-
-    zero = jnp.zeros((), dtype)
-    bounds = jnp.full((), 2**31 - 1, jnp.int32), jnp.full((), -1, jnp.int32)
-    start = (Sums(zero, zero, zero), *bounds)
-    totals, low, high = jax.lax.fori_loop(0, -(-n // chunk), add, start)
-    return jnp.stack([totals.loss, totals.correct]) / totals.weight, low == high
+        return jnp.full((2,), jnp.nan, recipe.task.model.dtype), jnp.zeros((), bool)
+    whole = evaluation_pass(recipe, variables, arrays, inputs, labels, n, begin_pass(recipe))
+    sums = whole.sums
+    return jnp.stack([sums.loss, sums.correct]) / sums.weight, whole.low == whole.high

@@ -78,3 +78,24 @@ def resolve_layout(
     if not engine.lanes:  # no more lanes than cells, in whole blocks
         lanes = min(lanes, math.ceil(cells / count / block) * block)
     return Layout(count, lanes * count, block)
+
+
+def resolve_slab(
+    config: SweepConfig, layout: Layout, example_bytes: int, microbatch: int, num_examples: int
+) -> int:
+    """Examples of a slab: two for every lane of a device fit into --slab_mib; 0 without the flag.
+
+    Raises:
+      UserError: less than a microbatch fits.
+    """
+    if not config.engine.slab_mib:
+        return 0
+    lanes = layout.lanes // layout.devices
+    fit = int(config.engine.slab_mib * 2**20 / (2 * lanes * example_bytes))
+    if fit < microbatch:
+        needed = 2 * lanes * example_bytes * microbatch / 2**20
+        raise UserError(
+            f"--slab_mib={config.engine.slab_mib:g}: two slabs of a microbatch for each of {lanes} "
+            f"lanes take {needed:.3g} MiB; use that or more"
+        )
+    return min(fit, num_examples) // microbatch * microbatch

@@ -17,7 +17,7 @@ from minima.sweep.budgets import Budget
 from minima.sweep.config import SweepConfig, TrainingConfig
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Order, Recipe
-from minima.sweep.layout import resolve_layout, resolve_microbatch
+from minima.sweep.layout import resolve_layout, resolve_microbatch, resolve_slab
 from minima.sweep.optimizers import DEFAULT_MOMENTA, Features, Hyper
 from minima.sweep.program import Layout, blank_initial, empty_lanes
 from minima.sweep.schedules import Schedule
@@ -118,9 +118,11 @@ class Plan:
         """Device memory for the state of all lanes and the data on every device."""
         lane = empty_lanes(self.recipe, Layout(1, 1, 1))
         state = sum(leaf.nbytes for leaf in jax.tree.leaves(lane)) * self.layout.lanes
-        parts = (self.dataset.train, self.dataset.validation, self.dataset.test)
+        parts = [self.dataset.validation, self.dataset.test]
+        parts += [] if self.recipe.slab else [self.dataset.train]
         data = sum(part.inputs.nbytes + part.labels.nbytes for part in parts)
-        return state + data * self.layout.devices
+        slabs = self.config.engine.slab_mib * 2**20 if self.recipe.slab else 0
+        return state + int(data + slabs) * self.layout.devices
 
     def resolved(self) -> dict[str, int]:
         """The choices that bits depend on; pinned in run.json and kept on resume."""
@@ -218,6 +220,7 @@ def make_plan(
         task=task,
         optimizer=training.optimizer,
         features=_features(config),
+        num_examples=num_examples,
         microbatch=pinned.get("microbatch") or resolve_microbatch(config, num_examples),
         evaluations=training.evaluations,
         target=(target.metric, target.at_least) if target else None,
@@ -231,6 +234,7 @@ def make_plan(
     cells = tuple(grid.cells())
     programs = _programs(recipe, cells)
     layout = resolve_layout(config, pinned, len(cells) // len(programs), table)
+    programs = tuple(_with_slab(config, program, layout, dataset) for program in programs)
     rate = table.examples_per_second(layout.block) if table else None
     plan = Plan(config, dataset, grid, cells, programs, layout, rate, trunk)
     _check_memory(plan)
@@ -295,6 +299,23 @@ def hyperparameters(
     power = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}[training.learning_rate_scaling]
     values["learning_rate"] *= (cell["batch_size"] / training.base_batch_size) ** power
     return values
+
+
+def _with_slab(
+    config: SweepConfig, program: ProgramPlan, layout: Layout, dataset: Dataset
+) -> ProgramPlan:
+    """The program with its slabs' size, where the training set stays with the host."""
+    recipe, train = program.recipe, dataset.train
+    size = (train.inputs.nbytes + train.labels.nbytes) // len(train)
+    slab = resolve_slab(config, layout, size, recipe.microbatch, len(train))
+    if slab and recipe.task.generator is not None:
+        raise UserError(
+            f"--slab_mib={config.engine.slab_mib:g}: --dataset={dataset.name} is drawn on the "
+            "device; leave the flag out"
+        )
+    # A finished cell's parameters come to the host, to be measured on the training set there.
+    recipe = dataclasses.replace(recipe, slab=slab, snapshots=recipe.snapshots or slab > 0)
+    return ProgramPlan(recipe, program.cells)
 
 
 def _programs(recipe: Recipe, cells: tuple[Cell, ...]) -> tuple[ProgramPlan, ...]:

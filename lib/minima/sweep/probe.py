@@ -102,12 +102,12 @@ def _rate(recipe: Recipe, arrays: Arrays, block: int, mesh: jax.sharding.Mesh) -
     lanes = jax.device_put(empty_lanes(recipe, layout), split)
     start = jax.device_put(order._replace(fresh=np.ones(lanes_wanted, bool)), split)
     go_on = jax.device_put(order, split)
-    lanes = program(lanes, start, jax.device_put(np.int32(1), everywhere), arrays)[0]
+    lanes = program(lanes, start, jax.device_put(np.int32(1), everywhere), arrays, None)[0]
 
     def seconds(lanes: Any, steps: int) -> tuple[Any, float]:
         limit = jax.device_put(np.int32(steps), everywhere)
         begin = time.perf_counter()
-        lanes = jax.block_until_ready(program(lanes, go_on, limit, arrays)[0])
+        lanes = jax.block_until_ready(program(lanes, go_on, limit, arrays, None)[0])
         return lanes, time.perf_counter() - begin
 
     steps, elapsed = 8, 0.0

@@ -16,6 +16,7 @@ import numpy as np
 
 from minima.sweep import lane as lanes_
 from minima.sweep.budgets import Status
+from minima.sweep.examples import Slab
 from minima.sweep.lane import Lane, Order, Recipe, Snapshot
 from minima.sweep.optimizers import Hyper
 from minima.sweep.schedules import Schedule
@@ -110,7 +111,7 @@ def _blank(recipe: Recipe, shape: tuple[int, ...]) -> Order:
 def compile_program(
     recipe: Recipe, layout: Layout, mesh: jax.sharding.Mesh, arrays: Arrays
 ) -> Callable[..., tuple[Lane, Report]]:
-    """Compiles `segment(lanes, orders, limit, arrays) -> (lanes, report)`.
+    """Compiles `segment(lanes, orders, limit, arrays, slabs) -> (lanes, report)`.
 
     A segment moves every running lane to its next evaluation, or by at most `limit` (int32 scalar)
     micro-steps. Where a segment ends changes no number: it is only a place to look. The lanes'
@@ -120,13 +121,14 @@ def compile_program(
       recipe: what a lane does.
       layout: how lanes lie.
       mesh: a one-axis mesh called AXIS over `layout.devices` devices.
-      arrays: the data on the device (only shapes and shardings matter here).
+      arrays: the data on the device (only shapes and shardings matter here). `slabs` holds a
+        `Slab` per lane where the recipe has the training set with the host, otherwise None.
     """
     split, everywhere = jax.P(AXIS), jax.P()
     segment = jax.shard_map(
         lambda *arguments: _segment(recipe, layout, *arguments),
         mesh=mesh,
-        in_specs=(split, split, everywhere, everywhere),
+        in_specs=(split, split, everywhere, everywhere, split),
         out_specs=(split, split),
         check_vma=False,
     )
@@ -139,11 +141,27 @@ def compile_program(
     orders = jax.tree.map(abstract, blank_order(recipe, layout.lanes))
     replicated = jax.NamedSharding(mesh, everywhere)
     limit = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated)
-    return jax.jit(segment, donate_argnums=0).lower(lanes, orders, limit, arrays).compile()
+    slabs = jax.tree.map(abstract, blank_slabs(recipe, layout, arrays))
+    return jax.jit(segment, donate_argnums=0).lower(lanes, orders, limit, arrays, slabs).compile()
+
+
+def blank_slabs(recipe: Recipe, layout: Layout, arrays: Arrays) -> Slab | None:
+    """Host arrays of zeros in the shape of a program's slabs, or None where it takes none."""
+    if not recipe.slab:
+        return None
+    place = np.zeros((layout.lanes,), np.int32)
+    parts = [np.zeros((layout.lanes, recipe.slab, *p.shape[1:]), p.dtype) for p in arrays.train]
+    return Slab(parts[0], parts[1], place, place)
 
 
 def _segment(
-    recipe: Recipe, layout: Layout, lanes: Lane, orders: Order, limit: jax.Array, arrays: Arrays
+    recipe: Recipe,
+    layout: Layout,
+    lanes: Lane,
+    orders: Order,
+    limit: jax.Array,
+    arrays: Arrays,
+    slabs: Slab | None,
 ) -> tuple[Lane, Report]:
     blocks = layout.lanes // layout.devices // layout.block
 
@@ -153,16 +171,21 @@ def _segment(
     def unfold(x: jax.Array) -> jax.Array:
         return x.reshape(blocks * layout.block, *x.shape[2:])
 
-    def run(block: tuple[Lane, Order]) -> Lane:
+    def run(block: tuple[Lane, Order, Slab | None]) -> Lane:
         return _run_block(recipe, *block, limit, arrays)
 
-    moved = jax.lax.map(run, jax.tree.map(fold, (lanes, orders)))
+    moved = jax.lax.map(run, jax.tree.map(fold, (lanes, orders, slabs)))
     moved = jax.tree.map(unfold, moved)
     return moved, Report.of(recipe, moved)
 
 
 def _run_block(
-    recipe: Recipe, lanes: Lane, orders: Order, limit: jax.Array, arrays: Arrays
+    recipe: Recipe,
+    lanes: Lane,
+    orders: Order,
+    slabs: Slab | None,
+    limit: jax.Array,
+    arrays: Arrays,
 ) -> Lane:
     """Moves a block of lanes, each to its next evaluation or by `limit` micro-steps."""
     lanes = _when(orders.fresh, lambda _, order: lanes_.start(recipe, order), lanes, orders)
@@ -177,9 +200,10 @@ def _run_block(
         count, lanes = carry
         lanes = _masked(
             moving(lanes),
-            lambda one, order: lanes_.micro_step(recipe, one, order, arrays),
+            lambda one, order, slab: lanes_.micro_step(recipe, one, order, arrays, slab),
             lanes,
             orders,
+            slabs,
         )
         ready = jax.vmap(lanes_.wants_update)(lanes, orders)
         lanes = _when(ready, lambda one, order: lanes_.update(recipe, one, order), lanes, orders)
@@ -194,7 +218,7 @@ def _run_block(
     return _when(done, lambda one, order: lanes_.finish(recipe, one, order, arrays), lanes, orders)
 
 
-_LaneFunction = Callable[[Lane, Order], Lane]
+_LaneFunction = Callable[..., Lane]
 
 
 def _when(mask: jax.Array, function: _LaneFunction, lanes: Lane, orders: Order) -> Lane:
@@ -206,16 +230,16 @@ def _when(mask: jax.Array, function: _LaneFunction, lanes: Lane, orders: Order) 
     return jax.lax.cond(jnp.any(mask), apply, lambda lanes: lanes, lanes)
 
 
-def _masked(mask: jax.Array, function: _LaneFunction, lanes: Lane, orders: Order) -> Lane:
+def _masked(mask: jax.Array, function: _LaneFunction, lanes: Lane, *others: Any) -> Lane:
     """Applies a lane function to a block; lanes outside the mask keep their state.
 
     In a block of one, callers have already made sure that the mask holds.
     """
     if len(mask) == 1:
-        first = jax.tree.map(lambda x: x[0], (lanes, orders))
+        first = jax.tree.map(lambda x: x[0], (lanes, *others))
         return jax.tree.map(lambda x: x[None], function(*first))
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(mask.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
-    return jax.tree.map(choose, jax.vmap(function)(lanes, orders), lanes)
+    return jax.tree.map(choose, jax.vmap(function)(lanes, *others), lanes)

@@ -20,13 +20,14 @@ from minima.record.results import Run
 from minima.runtime import compilation, devices
 from minima.runtime.errors import UserError
 from minima.sweep.config import SweepConfig
+from minima.sweep.examples import Place, training_examples
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Snapshot, initial_snapshot
 from minima.sweep.optimizers import make_optimizer
 from minima.sweep.plan import Cell, Plan, ProgramPlan, load_task, make_plan
 from minima.sweep.program import AXIS
 from minima.sweep.schedules import hyper_at
-from minima.sweep.stream import Purpose, example_indices, example_keys, purpose_key
+from minima.sweep.stream import Purpose, example_keys
 from minima.sweep.train import train
 from minima.tasks.models import Noise
 from minima.tasks.task import Arrays, Regularisation, to_arrays
@@ -193,13 +194,10 @@ def find_cell(grid: Grid, text: str) -> int:
 
 
 def _batch(plan: Plan, arrays: Arrays, seed: Any, epoch: jax.Array, position: jax.Array) -> Any:
-    n = len(plan.dataset.train)
-    index = example_indices(seed, epoch, position, n)
-    labels = arrays.train[1][index]
-    if plan.recipe.features.label_noise:
-        key = purpose_key(seed, Purpose.LABEL_NOISE)
-        labels = plan.recipe.task.noisy_labels(key, index, labels, plan.config.training.label_noise)
-    return arrays.train[0][index], labels
+    rate = jnp.asarray(plan.config.training.label_noise, plan.recipe.task.model.dtype)
+    noise = rate if plan.recipe.features.label_noise else None
+    place = Place(seed, epoch, position, len(plan.dataset.train))
+    return training_examples(plan.recipe.task, place, arrays, None, noise)
 
 
 def _extras(plan: Plan, cell: Cell, epoch: jax.Array, position: jax.Array) -> Regularisation:

@@ -19,6 +19,7 @@ class Slot:
       cell: index of the cell in the plan.
       timeline: the cell's course.
       microbatch: examples per micro-step.
+      begin: examples of its stream that were seen before, by a trunk.
       step: updates done at the last evaluation point passed.
       micro_left: micro-steps to the next evaluation point.
       fresh: not dispatched yet.
@@ -28,6 +29,7 @@ class Slot:
     cell: int
     timeline: Timeline
     microbatch: int
+    begin: int = 0
     step: int = 0
     micro_left: int = 0
     fresh: bool = True
@@ -40,11 +42,18 @@ class Slot:
 
     @classmethod
     def resumed(
-        cls, cell: int, timeline: Timeline, microbatch: int, *, step: int, consumed: int
+        cls,
+        cell: int,
+        timeline: Timeline,
+        microbatch: int,
+        begin: int = 0,
+        *,
+        step: int,
+        consumed: int,
     ) -> "Slot":
         """A slot for a lane restored after `step` updates and `consumed` examples of the next."""
         passed = max(at for at in (0, *timeline.evaluations) if at <= step)
-        slot = cls(cell, timeline, microbatch, step=passed, micro_left=1, fresh=False)
+        slot = cls(cell, timeline, microbatch, begin, step=passed, micro_left=1, fresh=False)
         if step >= timeline.steps:
             slot.micro_left, slot.finished = 0, True
             return slot
@@ -64,6 +73,12 @@ class Slot:
             else:
                 self.micro_left = self._distance()
         return moved
+
+    def place(self) -> int:
+        """Examples of the stream before the next one."""
+        there = self.timeline.evaluation_after(self.step)
+        walked = self.timeline.micro_steps(there, self.microbatch) - self.micro_left
+        return self.begin + self.timeline.examples_after(walked, self.microbatch)
 
     def _distance(self) -> int:
         """Micro-steps from one evaluation to the next."""

@@ -25,6 +25,7 @@ class Purpose(IntEnum):
     DROPOUT = 2
     AUGMENTATION = 3
     LABEL_NOISE = 4
+    EXAMPLE = 5
 
 
 def purpose_key(seed: jax.typing.ArrayLike, purpose: Purpose) -> jax.Array:

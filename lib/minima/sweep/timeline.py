@@ -48,6 +48,18 @@ class Timeline:
         """Micro-steps taken after `step` updates."""
         return self._sum(step, [-(-phase.batch_size // microbatch) for phase in self.phases])
 
+    def examples_after(self, micro_steps: int, microbatch: int) -> int:
+        """Examples seen after so many micro-steps; the last one of a batch may be short."""
+        ends = [*(phase.start for phase in self.phases[1:]), self.steps]
+        for phase, end in zip(self.phases, ends, strict=True):
+            per_update = -(-phase.batch_size // microbatch)
+            updates, into = divmod(micro_steps, per_update)
+            if phase.start + updates < end or end == self.steps:
+                part = min(into * microbatch, phase.batch_size)
+                return self.examples(phase.start + updates) + part
+            micro_steps -= (end - phase.start) * per_update
+        raise AssertionError("the last phase ends with the timeline")
+
     def step_at(self, examples: float) -> int:
         """The first update after which that many examples have been seen."""
         return _step_at(self.phases, examples)

@@ -4,6 +4,7 @@ The only place that holds state. Finished cells leave through `on_cell` as soon 
 read; everything a restart needs is in a checkpoint of the lanes plus the cells already recorded.
 """
 
+import functools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -18,9 +19,11 @@ from minima.record.progress import Progress
 from minima.runtime.interrupts import StopRequest
 from minima.sweep.budgets import Status
 from minima.sweep.cells import cell_record
+from minima.sweep.examples import Slab
 from minima.sweep.lane import Lane, Order, Snapshot
 from minima.sweep.plan import Plan
 from minima.sweep.program import AXIS, Report, blank_order, compile_program, empty_lanes
+from minima.sweep.slabs import HostTrainingSet, empty
 from minima.sweep.slots import Slot
 from minima.tasks.task import Arrays, to_arrays
 
@@ -76,9 +79,8 @@ def train(
       stop: looked at between segments; once true, saves and returns.
       progress: told how far the sweep is after every segment.
     """
-    arrays = jax.device_put(
-        to_arrays(plan.dataset, plan.recipe.task.model.dtype), _sharding(mesh, jax.P())
-    )
+    host = to_arrays(plan.dataset, plan.recipe.task.model.dtype)
+    arrays = jax.device_put(empty(host) if plan.recipe.slab else host, _sharding(mesh, jax.P()))
     stop = StopRequest() if stop is None else stop  # an unasked request is false
     ranks = range(len(plan.cells)) if order is None else list(order)
     totals, tally = Totals(), _Tally(plan, set(done), progress)
@@ -94,7 +96,8 @@ def train(
         begin = time.perf_counter()
         compiled = compile_program(program.recipe, plan.layout, mesh, arrays)
         ready = time.perf_counter()
-        loop = _Loop(plan, number, mesh, compiled, arrays, on_cell, on_snapshot, tally)
+        kept = HostTrainingSet(program.recipe, host) if program.recipe.slab else None
+        loop = _Loop(plan, number, mesh, compiled, arrays, kept, on_cell, on_snapshot, tally)
         loop.restore(checkpoints)
         loop.queue(queue)
         totals.stopped = loop.run(checkpoints, checkpoint_seconds, stop)
@@ -144,12 +147,13 @@ class _Loop:
         mesh: jax.sharding.Mesh,
         program: Callable[..., tuple[Lane, Report]],
         arrays: Arrays,
+        training_set: HostTrainingSet | None,
         on_cell: Callable[[dict[str, Any]], None],
         on_snapshot: OnSnapshot,
         tally: _Tally,
     ) -> None:
         self.plan, self.number, self.recipe = plan, number, plan.programs[number].recipe
-        self.program, self.arrays = program, arrays
+        self.program, self.arrays, self.training_set = program, arrays, training_set
         self.on_cell, self.on_snapshot = on_cell, on_snapshot
         self.tally, self.done = tally, tally.done
         self.split, self.everywhere = _sharding(mesh, jax.P(AXIS)), _sharding(mesh, jax.P())
@@ -211,6 +215,7 @@ class _Loop:
                     cell,
                     self.plan.timeline(self.plan.cells[cell]),
                     self.recipe.microbatch,
+                    self._begin(cell),
                     step=int(lanes.step[i]),
                     consumed=int(lanes.consumed[i]),
                 )
@@ -226,12 +231,14 @@ class _Loop:
         working = [slot for slot in self.slots if slot and not slot.finished]
         if not working:
             return None
-        orders = self._orders()
-        limit = jax.device_put(np.int32(self.limit), self.everywhere)
-        self.lanes, report = self.program(self.lanes, orders, limit, self.arrays)
+        orders, slabs = self._orders(), self._slabs()
+        longest = self.recipe.slab // self.recipe.microbatch if self.recipe.slab else self.limit
+        steps = min(self.limit, longest)
+        limit = jax.device_put(np.int32(steps), self.everywhere)
+        self.lanes, report = self.program(self.lanes, orders, limit, self.arrays, slabs)
         self.segments += 1
         for slot in working:
-            slot.advance(self.limit)
+            slot.advance(steps)
         return _Flight(report, tuple(slot.cell if slot else None for slot in self.slots))
 
     def _orders(self) -> Order:
@@ -248,19 +255,30 @@ class _Loop:
         self._steady = None if fresh else orders
         return orders
 
+    def _slabs(self) -> Slab | None:
+        """The examples of the coming segment, gathered while the device works on the last one."""
+        if self.training_set is None:
+            return None
+        cells = [self.plan.cells[slot.cell] if slot else {"seed": 0} for slot in self.slots]
+        places = [None if not slot or slot.finished else slot.place() for slot in self.slots]
+        slabs = self.training_set.slabs([cell["seed"] for cell in cells], places)
+        return jax.device_put(slabs, self.split)
+
     def _collect(self, flight: _Flight) -> None:
         """Reads a report: keeps snapshots that are due, records the cells that have finished."""
-        snapshot = flight.report.snapshot
         report = jax.tree.map(np.asarray, flight.report._replace(snapshot=None))
+        # States are fetched once, and only where one is wanted.
+        states = functools.cache(lambda: jax.tree.map(np.asarray, flight.report.snapshot))
         for i, cell in enumerate(flight.occupants):
             if cell is None or cell in self.done:
                 continue
             row = jax.tree.map(lambda field, i=i: field[i], report)
-            if snapshot is not None and self._is_due(cell, row):
-                snapshot = jax.tree.map(np.asarray, snapshot)  # fetched once, where wanted at all
-                self.on_snapshot(cell, int(row.step), jax.tree.map(lambda x, i=i: x[i], snapshot))
+            if self._is_due(cell, row):
+                self.on_snapshot(cell, int(row.step), _row(states(), i))
             if row.status <= Status.RUNNING:
                 continue
+            if self.training_set is not None and row.status != Status.DIVERGED:
+                row = self._measured(self.training_set, cell, row, _row(states(), i))
             record = cell_record(self.plan, cell, row)
             self.on_cell(record)
             self.tally.finished(cell, record["status"])
@@ -274,8 +292,16 @@ class _Loop:
         last = row.trajectory_step[row.evaluations - 1] if row.evaluations else -1
         if row.status == Status.DIVERGED or row.step != last or row.consumed:
             return False
-        ends = row.status > Status.RUNNING
-        return bool(ends or int(last) in self.plan.snapshot_steps(self.plan.cells[cell]))
+        steps = self.plan.snapshot_steps(self.plan.cells[cell])
+        return int(last) in steps or bool(steps and row.status > Status.RUNNING)
+
+    def _measured(
+        self, training_set: HostTrainingSet, cell: int, row: Report, state: Snapshot
+    ) -> Report:
+        """The report of a finished cell with its last look at a training set on the host."""
+        train = training_set.finals(state, self.plan.order(self.plan.cells[cell], fresh=False))
+        status = row.status if np.isfinite(train[0]) else np.int32(Status.DIVERGED)
+        return row._replace(status=status, final=np.concatenate([train, row.final[2:]]))
 
     def _examples(self) -> float:
         """Examples that running cells have seen up to their last evaluation."""
@@ -294,7 +320,20 @@ class _Loop:
 
     def _slot(self, cell: int) -> Slot:
         timeline = self.plan.timeline(self.plan.cells[cell])
-        return Slot(cell, timeline, self.recipe.microbatch)
+        return Slot(cell, timeline, self.recipe.microbatch, self._begin(cell))
+
+    def _begin(self, cell: int) -> int:
+        """Examples that a cell's trunk has seen; counted only where the host gathers the next."""
+        if self.training_set is None:
+            return 0
+        initial = self.plan.order(self.plan.cells[cell]).initial
+        if initial is None:
+            return 0
+        return int(initial.epoch) * self.recipe.num_examples + int(initial.position)
+
+
+def _row(states: Snapshot, lane: int) -> Snapshot:
+    return jax.tree.map(lambda x: x[lane], states)
 
 
 def _sharding(mesh: jax.sharding.Mesh, spec: jax.sharding.PartitionSpec) -> jax.NamedSharding:

@@ -10,7 +10,7 @@ import numpy as np
 from minima.runtime.errors import UserError
 from minima.tasks import augmentation as augmentations
 from minima.tasks import objectives
-from minima.tasks.datasets.dataset import Dataset, Split
+from minima.tasks.datasets.dataset import Dataset, Generator, Split
 from minima.tasks.models import (
     Architecture,
     Model,
@@ -56,11 +56,13 @@ class Task:
       model: the model, with input shape, classes and dtype.
       kind: "image", "signal", "vector" or "tokens".
       augmentation: a key of `augmentation.AUGMENTATIONS`.
+      generator: draws training examples (see `Dataset`), or None where there is a training set.
     """
 
     model: Model
     kind: str
     augmentation: str = "none"
+    generator: Generator | None = None
 
     def prepare(self, arrays: Arrays, inputs: jax.Array) -> jax.Array:
         """What the model reads: (x - mean) / std in its dtype; tokens stay integers."""
@@ -88,21 +90,20 @@ class Task:
         return objectives.classification(logits, labels, weights, extras.smoothing), state
 
     def noisy_labels(
-        self, key: jax.Array, index: jax.Array, labels: jax.Array, rate: jax.Array | float
+        self, keys: jax.Array, labels: jax.Array, rate: jax.Array | float
     ) -> jax.Array:
-        """Labels (n, ...) of training examples `index` (n,), redrawn uniformly at a fixed rate.
+        """Labels (n, ...), each redrawn uniformly at a fixed rate by its example's key, keys (n,).
 
-        An example's draw depends on the key and its index alone: it keeps its (wrong) label for
-        the whole of training (Zhang et al. 2017). A redrawn label is right by luck 1 in `classes`.
+        A redrawn label is right by luck 1 in `classes` (Zhang et al. 2017).
         """
 
-        def redraw(i: jax.Array, label: jax.Array) -> jax.Array:
-            flip_key, class_key = jax.random.split(jax.random.fold_in(key, i))
+        def redraw(key: jax.Array, label: jax.Array) -> jax.Array:
+            flip_key, class_key = jax.random.split(key)
             classes = self.model.settings.num_classes
             other = jax.random.randint(class_key, label.shape, 0, classes, jnp.int32)
             return jnp.where(jax.random.bernoulli(flip_key, rate, label.shape), other, label)
 
-        return jax.vmap(redraw)(index, labels)
+        return jax.vmap(redraw)(keys, labels)
 
     def evaluation_sums(
         self,
@@ -170,7 +171,8 @@ def make_task(
         positions=choice.positions,
         parameter_dtype=dtype,
     )
-    return Task(Model(choice.name, settings), dataset.kind, augmentation), dataset
+    model = Model(choice.name, settings)
+    return Task(model, dataset.kind, augmentation, dataset.generator), dataset
 
 
 def _check_kind(name: str, entry: Architecture, dataset: Dataset) -> None:

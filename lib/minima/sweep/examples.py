@@ -1,0 +1,98 @@
+"""Where a lane's training examples come from.
+
+The training set lies on the device; or it stays with the host, which sends each lane the next
+stretch of its stream, a slab, while the device works on the one before; or there is none, and a
+generator draws every example anew. The stream's order and all randomness are the same in all three.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from minima.sweep import stream
+from minima.sweep.stream import Purpose
+from minima.tasks.task import Arrays, Task
+
+
+class Slab(NamedTuple):
+    """A stretch of a lane's stream, gathered by the host.
+
+    Attributes:
+      inputs, labels: (examples, ...) in the order of the stream, clean.
+      epoch, position: int32, where in the stream it starts.
+    """
+
+    inputs: Any
+    labels: Any
+    epoch: Any
+    position: Any
+
+
+class Place(NamedTuple):
+    """Where a microbatch stands in a lane's stream.
+
+    Attributes:
+      seed: int32 scalar.
+      epoch, position: (n,) int32.
+      num_examples: examples in an epoch; static.
+    """
+
+    seed: Any
+    epoch: jax.Array
+    position: jax.Array
+    num_examples: int
+
+
+def training_examples(
+    task: Task, place: Place, arrays: Arrays, slab: Slab | None, noise: jax.Array | None
+) -> tuple[jax.Array, jax.Array]:
+    """Inputs and labels at a place of the stream; labels redrawn with probability `noise`, if any.
+
+    A label is redrawn once and for all: by the example's index, or by its place in the stream where
+    no example comes twice.
+    """
+    seed, epoch, position, num_examples = place
+    if task.generator is not None:
+        keys = stream.example_keys(seed, Purpose.EXAMPLE, epoch, position)
+        inputs, labels = jax.vmap(task.generator)(keys)
+        if noise is None:
+            return inputs, labels
+        keys = stream.example_keys(seed, Purpose.LABEL_NOISE, epoch, position)
+        return inputs, task.noisy_labels(keys, labels, noise)
+    index = stream.example_indices(seed, epoch, position, num_examples)
+    if slab is None:
+        inputs, labels = arrays.train[0][index], arrays.train[1][index]
+    else:
+        at = (epoch - slab.epoch) * num_examples + position - slab.position
+        inputs, labels = slab.inputs[at], slab.labels[at]
+    return inputs, labels_of(task, seed, index, labels, noise)
+
+
+def labels_of(
+    task: Task, seed: Any, index: jax.Array, labels: jax.Array, noise: jax.Array | None
+) -> jax.Array:
+    """The labels (n, ...) that training examples `index` (n,) are trained with, from clean ones."""
+    if noise is None:
+        return labels
+    key = stream.purpose_key(seed, Purpose.LABEL_NOISE)
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+    return task.noisy_labels(keys, labels, noise)
+
+
+@jax.jit(static_argnames=("count", "num_examples"))
+def _indices(seed: Any, begin: Any, count: int, num_examples: int) -> jax.Array:
+    at = begin[1] + jnp.arange(count, dtype=jnp.int32)
+    return stream.example_indices(
+        seed, begin[0] + at // num_examples, at % num_examples, num_examples
+    )
+
+
+def gather_slab(
+    train: tuple[np.ndarray, np.ndarray], seed: int, epoch: int, position: int, count: int
+) -> Slab:
+    """The next `count` examples of a stream, at most as many as there are, from host arrays."""
+    begin = np.array([epoch, position], np.int32)
+    index = np.asarray(_indices(np.int32(seed), begin, count, len(train[1])))
+    return Slab(train[0][index], train[1][index], np.int32(epoch), np.int32(position))

@@ -17,7 +17,7 @@ from minima.sweep import stream
 from minima.sweep.budgets import METRICS, Status
 from minima.sweep.optimizers import Features, Hyper, make_optimizer
 from minima.sweep.stream import Purpose
-from minima.tasks.models import Noise, Params, State
+from minima.tasks.models import Noise, Params, State, mup
 from minima.tasks.objectives import Sums
 from minima.tasks.task import Arrays, Regularisation, Task
 
@@ -260,7 +260,8 @@ def finish(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
 
 
 def _optimizer(recipe: Recipe, order: Order) -> optax.GradientTransformation:
-    return make_optimizer(recipe.optimizer, order.hyper, recipe.features)
+    optimizer = make_optimizer(recipe.optimizer, order.hyper, recipe.features)
+    return mup.rescaled(recipe.task.model, recipe.optimizer, optimizer)
 
 
 def _wrap(epoch: jax.Array, position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:

@@ -27,7 +27,7 @@ from minima.sweep.plan import Cell, Plan, ProgramPlan, load_task, make_plan
 from minima.sweep.program import AXIS
 from minima.sweep.stream import Purpose, example_indices, example_keys, purpose_key
 from minima.sweep.train import train
-from minima.tasks.models import Noise
+from minima.tasks.models import Noise, mup
 from minima.tasks.task import Arrays, Regularisation, to_arrays
 
 # The contract (b): how far apart two orders of summation may be, and for how many updates.
@@ -132,6 +132,7 @@ def plain_losses(plan: Plan, cell: Cell) -> Iterator[float]:
     arrays = jax.device_put(to_arrays(plan.dataset, task.model.dtype))
     hyper, features = plan.order(cell).hyper, plan.recipe.features
     optimizer = make_optimizer(plan.recipe.optimizer, hyper, features)
+    optimizer = mup.rescaled(task.model, plan.recipe.optimizer, optimizer)
 
     # A ghost norm is defined by pieces of a batch; everything else sees the batch as a whole.
     piece = plan.recipe.microbatch if task.model.settings.norm == "ghost" else size

@@ -36,6 +36,8 @@ SOUND = "--model=mlp --batch_sizes=16 --budget=1epochs"
         ("--momentum=1.5", "--momentum=1.5: "),
         ("--momentum=0.5 --optimizer=sgd", "--momentum=0.5: --optimizer=sgd has none"),
         ("--dropout=1", "--dropout=1: "),
+        ("--parametrisation=mup", "--parametrisation=mup: --model=cnn_small has none"),
+        ("--model=mlp --base_width=8", "--base_width=8: --parametrisation=standard has none"),
         ("--clip_norm=0", "--clip_norm=0: "),
         ("--evaluations=0", "--evaluations=0: "),
         ("--model=cn", "--model=cn: choose one of linear, mlp, mlp_residual, cnn, cnn_small"),

@@ -90,7 +90,15 @@ def make(dataset, sequences):
         assert not values, f"no such settings: {values}"
         config = SweepConfig(**parts)
         asked = config.task
-        choice = ModelChoice(asked.model, asked.width, asked.depth, asked.norm, asked.positions)
+        choice = ModelChoice(
+            asked.model,
+            asked.width,
+            asked.depth,
+            asked.norm,
+            asked.positions,
+            asked.parametrisation,
+            asked.base_width,
+        )
         source = {"blobs": dataset, "sequences": sequences}[values_source]
         task, data = make_task(source, choice, asked.augmentation, config.training.dtype)
         return make_plan(config, task, data)

@@ -12,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 
+from minima.sweep.replay import plain_losses
 from minima.sweep.stream import Purpose, example_indices, example_keys, purpose_key
 from minima.tasks.augmentation import augment
 from minima.tasks.models import Noise, Training
@@ -45,6 +46,8 @@ def reference(plan, cell):
     seed, n, seen = cell["seed"], len(data.train), 0
     sizes, rates = plain_course(plan, cell)
     optimizer, noisy = plain_optimizer(plan, rates), noisy_labels(plan, seed)
+    if plan.config.task.parametrisation == "mup":
+        optimizer = by_tensor(plan, rates)
 
     def loss(params, state, x, y, keys, dropout_keys):
         x = task.prepare(data, augment(task.augmentation, task.kind, x, keys))
@@ -93,22 +96,48 @@ def plain_course(plan, cell):
     return sizes, rates
 
 
-def plain_optimizer(plan, rates):
-    """The optimiser as its papers have it, from optax with plain numbers."""
-    training = plan.config.training
-    decay, name = training.weight_decay, training.optimizer
+def plain_optimizer(plan, rates, factor=1.0, eps=1e-8):
+    """The optimiser as its papers have it, from optax with plain numbers.
+
+    With a factor on the rate, and decay by rate times decay as without.
+    """
+    training, rates = plan.config.training, [rate * factor for rate in rates]
+    decay, name = training.weight_decay / factor, training.optimizer
     rate = (lambda count: jnp.asarray(rates)[count]) if len(set(rates)) > 1 else rates[0]
     coupled = optax.add_decayed_weights(decay)
     rules = {
         "sgd": lambda: optax.chain(coupled, optax.sgd(rate)),
         "momentum": lambda: optax.chain(coupled, optax.sgd(rate, momentum=0.9)),
         "nesterov": lambda: optax.chain(coupled, optax.sgd(rate, momentum=0.9, nesterov=True)),
-        "adam": lambda: optax.chain(coupled, optax.adam(rate)),
-        "adamw": lambda: optax.adamw(rate, weight_decay=decay),
+        "adam": lambda: optax.chain(coupled, optax.adam(rate, eps=eps)),
+        "adamw": lambda: optax.adamw(rate, eps=eps, weight_decay=decay),
         "lion": lambda: optax.lion(rate, weight_decay=decay),
         "muon": lambda: optax.contrib.muon(rate, weight_decay=decay, adam_weight_decay=decay),
     }
     return optax.chain(optax.clip_by_global_norm(training.clip_norm), rules[name]())
+
+
+def by_tensor(plan, rates):
+    """An optimiser of its own for every column of table 3 in Yang et al. 2022, for an mlp.
+
+    Adam's ε is that of gradients over table 9's multiplier.
+    """
+    settings = plan.recipe.task.model.settings
+    r = settings.width / settings.base_width
+    sgd = plan.config.training.optimizer in ("sgd", "momentum", "nesterov")
+    factors = {"in": r, "hidden": 1} if sgd else {"in": 1, "hidden": 1 / r}
+    factors |= {"out": 1 / r, "fixed": 1}
+    multipliers = {"in": r**0.5, "hidden": 1, "out": r**-0.5, "fixed": 1}
+    roles = {"readout.kernel": "out", "readout.bias": "fixed", "hidden.1.kernel": "hidden"}
+    rules = {
+        role: plain_optimizer(plan, rates, factors[role], 1e-8 / multiplier)
+        for role, multiplier in multipliers.items()
+    }
+
+    def role(path, leaf):
+        return roles.get(jax.tree_util.keystr(path, simple=True, separator="."), "in")
+
+    return optax.multi_transform(rules, lambda params: jax.tree.map_with_path(role, params))
 
 
 def order(seed, epoch, n, cache={}):  # noqa: B006 - a cache on purpose
@@ -190,6 +219,42 @@ def test_float64_plane_equals_the_plain_loop(make, run_lanes, model, optimizer, 
         # Growing batches see more examples late; this looks after every update all the same.
         plan = dataclasses.replace(plan, watched=50)
         compare(plan, *run_lanes(plan, limit=7), updates=50)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "extras"),
+    [
+        ("sgd", {"weight_decay": 0.1}),
+        ("nesterov", {"norm": "layer", "warmup_examples": 150}),
+        ("adam", {"dropout": 0.2}),
+        ("adamw", {"weight_decay": 0.1}),
+        ("lion", {"weight_decay": 0.1}),
+    ],
+)
+def test_mup_equals_a_plain_loop_with_a_rate_for_every_tensor(make, run_lanes, optimizer, extras):
+    """The engine, and the loop that `replay` compares with."""
+    with jax.enable_x64(True):
+        plan = make(
+            model="mlp",
+            width=24,
+            depth=2,
+            parametrisation="mup",
+            base_width=8,
+            optimizer=optimizer,
+            batch_sizes=(13, 32),
+            learning_rates=(0.003,),
+            seeds=(3,),
+            budget="20steps",
+            evaluations=20,
+            microbatch=16,
+            lanes=1,
+            dtype="float64",
+            **extras,
+        )
+        lanes, report = run_lanes(plan, limit=7)
+        compare(plan, lanes, report, updates=20)
+        losses = list(plain_losses(plan, plan.cells[1]))
+        np.testing.assert_allclose(report.trajectory[1, :, 0], losses, atol=1e-10)
 
 
 @pytest.mark.parametrize("model", ["lstm", "transformer"])

@@ -88,6 +88,15 @@ def test_the_description_names_what_will_happen_and_warns(make):
     assert "warning" not in long.describe()
 
 
+def test_the_description_shows_the_parametrisation(make):
+    values = {"batch_sizes": (8,), "learning_rates": (0.1,), "seeds": (0,), "width": 16}
+    assert "muP" not in make(**values).describe()
+    text = make(**values, parametrisation="mup").describe()
+    assert "(width 16, depth 1, muP from width 128)" in text
+    text = make(**values, parametrisation="mup", base_width=4).describe()
+    assert "muP from width 4)" in text
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [

@@ -104,6 +104,12 @@ class TaskConfig:
     )
     ghost_size: int = _leaf(32, "examples that ghost batch norm looks at", check=_range(1, _INF))
     positions: bool = _leaf(True, "whether a transformer knows where its inputs stand")
+    parametrisation: Literal["standard", "mup"] = _leaf(
+        "standard", "mup: rates and initial weights that hold at every width (mlp, transformer)"
+    )
+    base_width: int = _leaf(
+        0, "where mup is the standard parametrisation; 0: the model's width", check=_NOT_NEGATIVE
+    )
     augmentation: Literal["none", "shift", "shift_flip"] = _leaf(
         "none", "random shifts by up to 1/14 of the extent, and mirror images"
     )
@@ -302,6 +308,12 @@ class SweepConfig:
             raise UserError(
                 f"--momentum={training.momentum:g}: --optimizer=sgd has none; "
                 "use --optimizer=momentum"
+            )
+        mup = self.task.parametrisation == "mup"
+        if mup and training.optimizer == "adam" and training.weight_decay:
+            raise UserError(
+                f"--weight_decay={training.weight_decay:g}: --optimizer=adam can't hold it at "
+                "every width, as --parametrisation=mup does; use --optimizer=adamw"
             )
         if training.beta2_half_life and training.optimizer not in ("adam", "adamw", "lion"):
             raise UserError(

@@ -19,7 +19,7 @@ from minima.sweep.examples import Place, Slab, labels_of, training_examples
 from minima.sweep.optimizers import Features, Hyper, make_optimizer
 from minima.sweep.schedules import Schedule, batch_size_at, hyper_at
 from minima.sweep.stream import Purpose
-from minima.tasks.models import Noise, Params, State
+from minima.tasks.models import Noise, Params, State, mup
 from minima.tasks.objectives import Sums
 from minima.tasks.task import Arrays, Regularisation, Task
 
@@ -312,7 +312,8 @@ def snapshot(lane: Lane) -> Snapshot:
 
 def _optimizer(recipe: Recipe, order: Order, step: jax.Array) -> optax.GradientTransformation:
     hyper = hyper_at(order.schedule, step, recipe.features)
-    return make_optimizer(recipe.optimizer, hyper, recipe.features)
+    optimizer = make_optimizer(recipe.optimizer, hyper, recipe.features)
+    return mup.rescaled(recipe.task.model, recipe.optimizer, optimizer)
 
 
 def _fixed(order: Order) -> Hyper:

@@ -193,7 +193,15 @@ def load_task(config: SweepConfig) -> tuple[Task, Dataset]:
         test_examples=task.test_examples,
         window=task.window,
     )
-    choice = ModelChoice(task.model, task.width, task.depth, task.norm, task.positions)
+    choice = ModelChoice(
+        task.model,
+        task.width,
+        task.depth,
+        task.norm,
+        task.positions,
+        task.parametrisation,
+        task.base_width,
+    )
     return make_task(dataset, choice, task.augmentation, config.training.dtype)
 
 
@@ -336,6 +344,7 @@ def _shape(settings: Settings) -> str:
     parts = [f"width {settings.width}", f"depth {settings.depth}"]
     parts += [] if settings.norm == "none" else [f"{settings.norm} norm"]
     parts += [] if settings.positions else ["no positions"]
+    parts += [f"muP from width {settings.base_width}"] if settings.base_width else []
     return f" ({', '.join(parts)})"
 
 

@@ -29,7 +29,7 @@ from minima.sweep.program import AXIS
 from minima.sweep.schedules import hyper_at
 from minima.sweep.stream import Purpose, example_keys
 from minima.sweep.train import train
-from minima.tasks.models import Noise
+from minima.tasks.models import Noise, mup
 from minima.tasks.task import Arrays, Regularisation, to_arrays
 
 # The contract (b): how far apart two orders of summation may be, and for how many updates.
@@ -154,6 +154,7 @@ def plain_losses(plan: Plan, cell: Cell) -> Iterator[float]:
         (loss, state), gradient = jax.value_and_grad(mean_loss, has_aux=True)(carry.params)
         hyper = hyper_at(order.schedule, step, features)
         optimizer = make_optimizer(plan.recipe.optimizer, hyper, features)
+        optimizer = mup.rescaled(task.model, plan.recipe.optimizer, optimizer)
         change, opt_state = optimizer.update(gradient, carry.opt_state, carry.params)
         params = optax.apply_updates(carry.params, change)
         return carry._replace(params=params, state=state, opt_state=opt_state), loss

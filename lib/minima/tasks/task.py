@@ -12,6 +12,7 @@ from minima.tasks import augmentation as augmentations
 from minima.tasks import objectives
 from minima.tasks.datasets.dataset import Dataset, Generator, Split
 from minima.tasks.models import (
+    ARCHITECTURES,
     Architecture,
     Model,
     Noise,
@@ -129,6 +130,8 @@ class ModelChoice:
       width, depth: of the hidden layers.
       norm: one of `norms.NORMS`, or "default".
       positions: whether a transformer knows where its inputs stand.
+      parametrisation: "standard" or "mup".
+      base_width: where the two are the same.
     """
 
     name: str
@@ -136,6 +139,8 @@ class ModelChoice:
     depth: int = 0
     norm: str = "default"
     positions: bool = True
+    parametrisation: str = "standard"
+    base_width: int = 0
 
 
 def make_task(
@@ -148,7 +153,8 @@ def make_task(
 
     Raises:
       UserError: the model or the augmentation can't read this kind of data, the images are too
-        small for the model, or the model has no such norm, width or depth.
+        small for the model, or the model has no such norm, width, depth or
+        parametrisation.
     """
     entry = architecture(choice.name)
     _check_kind(choice.name, entry, dataset)
@@ -170,6 +176,7 @@ def make_task(
         norm=entry.norms[0] if choice.norm == "default" else choice.norm,
         positions=choice.positions,
         parameter_dtype=dtype,
+        base_width=(choice.base_width or entry.width) if choice.parametrisation == "mup" else 0,
     )
     model = Model(choice.name, settings)
     return Task(model, dataset.kind, augmentation, dataset.generator), dataset
@@ -205,6 +212,28 @@ def _check_choice(choice: ModelChoice, entry: Architecture) -> None:
         )
     if choice.depth and not entry.depth:
         raise UserError(f"--depth={choice.depth}: --model={choice.name} has none; use --model=mlp")
+    _check_parametrisation(choice, entry)
+
+
+def _check_parametrisation(choice: ModelChoice, entry: Architecture) -> None:
+    if choice.parametrisation == "standard":
+        if choice.base_width:
+            raise UserError(
+                f"--base_width={choice.base_width}: --parametrisation=standard has none; use "
+                "--parametrisation=mup"
+            )
+        return
+    if not entry.mup:
+        known = " or ".join(name for name, other in ARCHITECTURES.items() if other.mup)
+        raise UserError(
+            f"--parametrisation={choice.parametrisation}: --model={choice.name} has none; use "
+            f"--model={known}"
+        )
+    if choice.base_width % entry.width_multiple:
+        raise UserError(
+            f"--base_width={choice.base_width}: --model={choice.name} needs a multiple of "
+            f"{entry.width_multiple}"
+        )
 
 
 def _plural(kind: str) -> str:

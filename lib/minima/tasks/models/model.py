@@ -14,6 +14,7 @@ import jax
 from flax import nnx
 
 from minima.runtime.errors import UserError
+from minima.tasks.models import mup
 from minima.tasks.models.cnn import CNN, ResNet, SignalCNN
 from minima.tasks.models.layers import Training
 from minima.tasks.models.mlp import MLP
@@ -45,6 +46,7 @@ class Architecture:
         patches or strides leave nothing of smaller ones.
       width_multiple: widths must be a multiple of this (heads of an attention layer).
       language: can be a language model.
+      mup: has the maximal update parametrisation.
     """
 
     build: Callable[..., nnx.Module]
@@ -57,6 +59,7 @@ class Architecture:
     least_size: int = 1
     width_multiple: int = 1
     language: bool = False
+    mup: bool = False
 
 
 def _cnn(channels: tuple[int, ...], width: int, depth: int = 1, **options: Any) -> Architecture:
@@ -73,7 +76,7 @@ _FLAT = ("image", "signal", "vector")
 
 ARCHITECTURES = {
     "linear": Architecture(MLP, _FLAT, width=0, depth=0, overhead=12),
-    "mlp": Architecture(MLP, _FLAT, width=128, norms=_EVERY_NORM, overhead=12),
+    "mlp": Architecture(MLP, _FLAT, width=128, norms=_EVERY_NORM, overhead=12, mup=True),
     "mlp_residual": Architecture(
         functools.partial(MLP, residual=True),
         _FLAT,
@@ -106,6 +109,7 @@ ARCHITECTURES = {
         least_size=4,
         width_multiple=16,
         language=True,
+        mup=True,
     ),
 }
 
@@ -152,7 +156,7 @@ class Model:
         """Fresh parameters and state, nested dicts of arrays, from one PRNG key."""
         module = self._module(key)
         params, state = nnx.state(module, nnx.Param), nnx.state(module, nnx.BatchStat)
-        return nnx.to_pure_dict(params), nnx.to_pure_dict(state)
+        return mup.initial(self, nnx.to_pure_dict(params)), nnx.to_pure_dict(state)
 
     def apply(
         self, params: Params, state: State, inputs: jax.Array, training: Training | None = None

@@ -19,6 +19,8 @@ class Settings:
       norm: one of `norms.NORMS`.
       positions: whether a transformer knows where its inputs stand.
       parameter_dtype: "float32" or "float64", of parameters and computation.
+      base_width: where the maximal update parametrisation (see `mup`) equals the standard one; 0
+        for the standard one at every width.
     """
 
     input_shape: tuple[int, ...]
@@ -31,6 +33,7 @@ class Settings:
     norm: str
     positions: bool
     parameter_dtype: str
+    base_width: int = 0
 
     @property
     def dtype(self) -> jnp.dtype:

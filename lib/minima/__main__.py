@@ -36,6 +36,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(run=_compare)
 
+    export = commands.add_parser("export", help="the cells as trials in Shallue et al.'s schema")
+    export.add_argument("run_dir", metavar="RUN", help="a run's directory; it may still be running")
+    export.add_argument("directory", metavar="DIRECTORY", help="new, empty or an earlier export")
+    export.set_defaults(run=_export)
+
     replay = commands.add_parser("replay", help="train a recorded cell again and compare")
     replay.add_argument("run_dir", metavar="RUN", help="a run's directory")
     replay.add_argument("cell", metavar="CELL", help="bs=32,lr=0.1,seed=0, or a row of results.csv")
@@ -79,6 +84,18 @@ def _compare(options: argparse.Namespace) -> int:
     first, second = results.load(options.first), results.load(options.second)
     found = comparison.compare(first, second, options.any_data)
     comparison.print_comparison(terminal.make_console(), found)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from minima.record import results
+    from minima.record.export import export
+
+    try:
+        print(export(results.load(options.run_dir), options.directory).describe())
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""  # a full disk names its own
+        raise UserError(f"{where}{error.strerror}") from error
     return 0
 
 

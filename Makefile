@@ -24,7 +24,7 @@ CHECKED := lib experiments tests $(wildcard launch benchmarks)
 export UV_PYTHON_DOWNLOADS := never
 
 .DELETE_ON_ERROR:
-.PHONY: help sweep test check check-lock format lock tensorboard clean
+.PHONY: help sweep test check check-lock format docs lock tensorboard clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ check: $(STAMP) check-lock  ## format, lint, types, and the lock against pyproje
 
 format: $(READY)  ## format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix --quiet $(CHECKED); $(BIN)/ruff format --quiet $(CHECKED)
+
+docs: $(READY)  ## write a page for every experiment: experiments/pages
+	@$(BIN)/python experiments/make_pages.py
 
 lock: $(READY)  ## write requirements.txt again: make lock LOCK_FLAGS=--upgrade
 	@$(COMPILE) $(LOCK_FLAGS) --output-file requirements.txt

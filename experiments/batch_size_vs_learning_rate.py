@@ -60,7 +60,7 @@ def main(config: SweepConfig) -> int:
     """Plans, trains, and shows the plane."""
     # Plan: everything the user can get wrong is found here, before anything compiles.
     prepared = sweep.prepare(config, EXPERIMENT)
-    print(prepared.plan.describe(), flush=True)
+    print(sweep.describe(prepared.plan), flush=True)
     if config.record.plan_only:
         print(f"run: {prepared.directory} (not started: --plan_only)")
         return 0

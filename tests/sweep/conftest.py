@@ -72,8 +72,25 @@ def sequences():
     )
 
 
+def drawn(key):
+    """A picture like those of `blobs`, drawn by a key."""
+    label_key, noise_key = jax.random.split(key)
+    label = jax.random.randint(label_key, (), 0, 5, np.int32)
+    noise = jax.random.randint(noise_key, (14, 14), 0, 120, np.int32)
+    rows = jax.numpy.arange(14)[:, None] - 2 * label
+    columns = jax.numpy.arange(14)[None, :]
+    square = (rows >= 0) & (rows < 4) & (columns >= 3) & (columns < 7)
+    return (noise + 90 * square).astype(np.uint8), label
+
+
 @pytest.fixture(scope="session")
-def make(dataset, sequences):
+def endless(dataset):
+    """`dataset` with training examples that are drawn and never come twice."""
+    return dataclasses.replace(dataset, generator=drawn)
+
+
+@pytest.fixture(scope="session")
+def make(dataset, sequences, endless):
     """make(batch_sizes=…, budget=…, model=…, data="blobs", any training or engine field)."""
 
     def build(**values) -> Plan:
@@ -99,7 +116,8 @@ def make(dataset, sequences):
             asked.parametrisation,
             asked.base_width,
         )
-        source = {"blobs": dataset, "sequences": sequences}[values_source]
+        sources = {"blobs": dataset, "sequences": sequences, "endless": endless}
+        source = sources[values_source]
         task, data = make_task(source, choice, asked.augmentation, config.training.dtype)
         return make_plan(config, task, data)
 

@@ -8,6 +8,7 @@ import pytest
 from minima.runtime.errors import UserError
 from minima.sweep import probe
 from minima.sweep.config import SweepConfig
+from minima.sweep.description import describe
 from minima.sweep.layout import choose_microbatch
 from minima.sweep.plan import hyperparameters, make_plan
 
@@ -80,20 +81,20 @@ def test_an_order_holds_the_cell_and_the_config_in_the_models_dtype(make):
 
 def test_the_description_names_what_will_happen_and_warns(make):
     plan = make(batch_sizes=(8, 97), learning_rates=(0.1,), seeds=(0,), budget="2epochs")
-    text = plan.describe()
+    text = describe(plan)
     for words in ("2 = 2 batch sizes × 1 learning rate × 1 seed", "97/24/60", "MiB", "2 to 25"):
         assert words in text
     assert "batch size 97 gets 2 updates, too few" in text
     long = make(batch_sizes=(8,), learning_rates=(0.1,), seeds=(0,), budget="50epochs")
-    assert "warning" not in long.describe()
+    assert "warning" not in describe(long)
 
 
 def test_the_description_shows_the_parametrisation(make):
     values = {"batch_sizes": (8,), "learning_rates": (0.1,), "seeds": (0,), "width": 16}
-    assert "muP" not in make(**values).describe()
-    text = make(**values, parametrisation="mup").describe()
+    assert "muP" not in describe(make(**values))
+    text = describe(make(**values, parametrisation="mup"))
     assert "(width 16, depth 1, muP from width 128)" in text
-    text = make(**values, parametrisation="mup", base_width=4).describe()
+    text = describe(make(**values, parametrisation="mup", base_width=4))
     assert "muP from width 4)" in text
 
 
@@ -134,7 +135,7 @@ def test_the_plan_reads_what_was_probed(make, tmp_path, monkeypatch):
     values = {"batch_sizes": (8,), "learning_rates": (0.1,), "seeds": range_(8)}
     plan = make(**values)
     assert plan.examples_per_second is None
-    assert "minima probe" in plan.describe()
+    assert "minima probe" in describe(plan)
     assert probe.lookup(plan.recipe.task, "momentum", 8) is None
 
     from minima.runtime import devices
@@ -148,7 +149,7 @@ def test_the_plan_reads_what_was_probed(make, tmp_path, monkeypatch):
     assert min(rates.values()) > 0
     planned = make(**values)
     assert planned.examples_per_second in rates.values()
-    assert "about" in planned.describe()
+    assert "about" in describe(planned)
     assert make(**values | {"optimizer": "adam"}).examples_per_second is None
 
 

@@ -1,12 +1,16 @@
 """HOW cells train: grid, plan, program, host loop.
 
-`prepare` and `execute` are all that an experiment needs; they are loaded on first use, so that
-importing this package costs nothing and `--help` stays fast.
+`prepare`, `describe` and `execute` are all that an experiment needs; they are loaded on first use,
+so that importing this package costs nothing and `--help` stays fast.
 """
 
 from typing import Any
 
-_LAZY = {"prepare": "minima.sweep.run", "execute": "minima.sweep.run"}
+_LAZY = {
+    "prepare": "minima.sweep.run",
+    "describe": "minima.sweep.description",
+    "execute": "minima.sweep.run",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,13 +17,12 @@ from minima.sweep import stream
 from minima.sweep.budgets import METRICS, Status
 from minima.sweep.examples import Place, Slab, labels_of, training_examples
 from minima.sweep.optimizers import Features, Hyper, make_optimizer
+from minima.sweep.passes import means
 from minima.sweep.schedules import Schedule, batch_size_at, hyper_at
 from minima.sweep.stream import Purpose
 from minima.tasks.models import Noise, Params, State, mup
 from minima.tasks.objectives import Sums
 from minima.tasks.task import Arrays, Regularisation, Task
-
-EVALUATION_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -240,7 +239,7 @@ def evaluate(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     The training columns are means over the training passes since the last row (they cost nothing);
     the validation columns are a pass over the whole validation set.
     """
-    validation = _means(recipe, (lane.params, lane.state), arrays, *arrays.validation)[0]
+    validation = means(recipe.task, (lane.params, lane.state), arrays, *arrays.validation)[0]
     train = jnp.stack([lane.tally.loss, lane.tally.correct]) / lane.tally.weight
     row = jnp.concatenate([train, validation])
     lane = lane._replace(
@@ -276,14 +275,14 @@ def finish(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     """
     kept = lane if lane.best is None else lane.best
     variables = (kept.params, kept.state)
-    validation, _ = _means(recipe, variables, arrays, *arrays.validation)
-    test, constant = _means(recipe, variables, arrays, *arrays.test)
+    validation, _ = means(recipe.task, variables, arrays, *arrays.validation)
+    test, constant = means(recipe.task, variables, arrays, *arrays.test)
     train, finite = jnp.full_like(test, jnp.nan), jnp.isfinite(test[0])
     if not recipe.slab:
         inputs, labels = arrays.train
         index = jnp.arange(len(labels), dtype=jnp.int32)
         labels = labels_of(recipe.task, order.seed, index, labels, label_noise(recipe, order))
-        train, _ = _means(recipe, variables, arrays, inputs, labels)
+        train, _ = means(recipe.task, variables, arrays, inputs, labels)
         finite = finite & jnp.isfinite(train[0])
     collapsed = constant & (lane.status != Status.REACHED_TARGET)
     status = jnp.where(collapsed, Status.COLLAPSED, lane.status)
@@ -356,63 +355,3 @@ def _remember(lane: Lane, loss: jax.Array) -> Best | None:
     now = Best(lane.params, lane.state, loss, jnp.zeros_like(lane.best.waited))
     past = lane.best._replace(waited=lane.best.waited + 1)
     return jax.tree.map(choose, now, past)
-
-
-class Pass(NamedTuple):
-    """An evaluation pass so far: sums, and the lowest and highest class predicted (int32)."""
-
-    sums: Sums
-    low: jax.Array
-    high: jax.Array
-
-
-def begin_pass(recipe: Recipe) -> Pass:
-    """A pass that has seen nothing."""
-    zero = jnp.zeros((), recipe.task.model.dtype)
-    bounds = jnp.full((), 2**31 - 1, jnp.int32), jnp.full((), -1, jnp.int32)
-    return Pass(Sums(zero, zero, zero), *bounds)
-
-
-def evaluation_pass(
-    recipe: Recipe,
-    variables: tuple[Params, State],
-    arrays: Arrays,
-    inputs: jax.Array,
-    labels: jax.Array,
-    count: Any,
-    so_far: Pass,
-) -> Pass:
-    """Adds the first `count` examples of inputs and labels (n, ...), chunk by chunk."""
-    n, dtype = len(labels), recipe.task.model.dtype
-    chunk = min(n, EVALUATION_CHUNK)
-
-    def add(i: jax.Array, carry: Pass) -> Pass:
-        index = i * chunk + jnp.arange(chunk, dtype=jnp.int32)
-        inside = index < count
-        index = jnp.minimum(index, count - 1)  # padding repeats the last one with weight zero
-        sums, predictions = recipe.task.evaluation_sums(
-            *variables, arrays, inputs[index], labels[index], inside.astype(dtype)
-        )
-        return Pass(
-            jax.tree.map(jnp.add, carry.sums, sums),
-            jnp.minimum(carry.low, predictions.min()),
-            jnp.maximum(carry.high, predictions.max()),
-        )
-
-    return jax.lax.fori_loop(0, -(-count // chunk), add, so_far)
-
-
-def _means(
-    recipe: Recipe,
-    variables: tuple[Params, State],
-    arrays: Arrays,
-    inputs: jax.Array,
-    labels: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """(mean loss, accuracy) of an evaluation pass, and whether all predictions are one class."""
-    n = len(labels)
-    if n == 0:
-        return jnp.full((2,), jnp.nan, recipe.task.model.dtype), jnp.zeros((), bool)
-    whole = evaluation_pass(recipe, variables, arrays, inputs, labels, n, begin_pass(recipe))
-    sums = whole.sums
-    return jnp.stack([sums.loss, sums.correct]) / sums.weight, whole.low == whole.high

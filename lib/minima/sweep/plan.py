@@ -9,11 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from minima.runtime import devices
 from minima.runtime.errors import UserError
 from minima.sweep import probe
 from minima.sweep.branch import Trunk, open_trunk
 from minima.sweep.budgets import Budget
+from minima.sweep.checks import check_memory, check_phases, check_range, check_steps
 from minima.sweep.config import SweepConfig, TrainingConfig
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Order, Recipe
@@ -24,12 +24,9 @@ from minima.sweep.schedules import Schedule
 from minima.sweep.timeline import Timeline, make_timeline
 from minima.tasks import datasets
 from minima.tasks.datasets.dataset import Dataset
-from minima.tasks.models import Settings
 from minima.tasks.task import ModelChoice, Task, make_task
 
 Cell = dict[str, Any]
-
-_FEW_UPDATES = 100
 
 
 @dataclass(frozen=True)
@@ -133,51 +130,6 @@ class Plan:
             "devices": self.layout.devices,
         }
 
-    def describe(self) -> str:
-        """The plan in a few lines of plain text."""
-        layout, model, data = self.layout, self.recipe.task.model, self.dataset
-        sizes = self.config.grid.batch_sizes
-        steps = [self.timeline({"batch_size": b}).steps for b in sizes]
-        total = sum(map(self.examples, self.cells))
-        axes = " × ".join(f"{len(v)} {_plural(n, len(v))}" for n, v in self.grid.axes)
-        kind = jax.devices()[0].device_kind
-        stand_in = " (stand-in)" if data.stand_in else ""
-        splits = f"{len(data.train):,}/{len(data.validation):,}/{len(data.test):,}"
-        lines = [
-            f"cells      {len(self.cells):,} = {axes}",
-            f"data       {data.name}{stand_in}: {splits} train/validation/test, "
-            f"{'×'.join(map(str, data.input_shape))} "
-            f"{data.kind.removesuffix('s')}s, {data.num_classes} "
-            f"{'symbols' if data.task == 'language_model' else 'classes'}",
-            f"model      {model.name}{_shape(model.settings)}, {model.count_parameters():,} "
-            f"parameters, {model.dtype}",
-            f"training   {self.recipe.optimizer}{_course(self.config.training)}, {self.budget}: "
-            f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
-            f"program    {len(self.programs)}, {layout.lanes} lanes on {layout.devices} × {kind}, "
-            f"blocks of {layout.block}, microbatches of "
-            f"{', '.join(str(p.recipe.microbatch) for p in self.programs)}",
-            f"memory     {self.memory_bytes() / 2**20:,.0f} MiB of state and data on the devices, "
-            f"{self.snapshot_bytes() / 2**20:,.0f} MiB of snapshots on disk",
-            f"time       {self._time(total)}",
-        ]
-        if self.trunk:
-            lines.insert(1, f"trunk      {self.trunk.describe()}")
-        return "\n".join(lines + self._warnings(sizes[-1], steps[-1]))
-
-    def _time(self, total: int) -> str:
-        if self.examples_per_second is None:
-            return "unknown; `python -m minima probe` measures this machine once"
-        minutes = total / self.examples_per_second / 60
-        return f"about {minutes:.1f} minutes at {self.examples_per_second:,.0f} examples/s (probed)"
-
-    def _warnings(self, batch_size: int, steps: int) -> list[str]:
-        if steps >= _FEW_UPDATES:
-            return []
-        return [
-            f"warning    batch size {batch_size} gets {steps} updates, too few to tell its own "
-            f"effect from undertraining; give it {_FEW_UPDATES} or more (--budget=…)"
-        ]
-
 
 def load_task(config: SweepConfig) -> tuple[Task, Dataset]:
     """The task, and the data as its model reads them.
@@ -220,8 +172,9 @@ def make_plan(
     """
     training, grid = config.training, config.make_grid()
     pinned, num_examples = pinned or {}, len(dataset.train)
-    _check_steps(config, num_examples)
-    _check_range(config)
+    smallest = plan_timeline(config, config.grid.batch_sizes[0], num_examples)
+    check_steps(config, num_examples, smallest)
+    check_range(config)
     trunk = open_trunk(config, dataset.checksum)
     target = training.budget.target
     recipe = Recipe(
@@ -237,7 +190,7 @@ def make_plan(
         snapshots=config.record.snapshots > 0,
         branch=trunk is not None,
     )
-    _check_phases(config, recipe, num_examples)
+    check_phases(config, recipe, num_examples)
     table = probe.lookup(task, training.optimizer, recipe.microbatch)
     cells = tuple(grid.cells())
     programs = _programs(recipe, cells)
@@ -245,7 +198,7 @@ def make_plan(
     programs = tuple(_with_slab(config, program, layout, dataset) for program in programs)
     rate = table.examples_per_second(layout.block) if table else None
     plan = Plan(config, dataset, grid, cells, programs, layout, rate, trunk)
-    _check_memory(plan)
+    check_memory(plan.memory_bytes(), layout.lanes // layout.devices)
     return plan
 
 
@@ -340,14 +293,6 @@ def _programs(recipe: Recipe, cells: tuple[Cell, ...]) -> tuple[ProgramPlan, ...
     )
 
 
-def _shape(settings: Settings) -> str:
-    parts = [f"width {settings.width}", f"depth {settings.depth}"]
-    parts += [] if settings.norm == "none" else [f"{settings.norm} norm"]
-    parts += [] if settings.positions else ["no positions"]
-    parts += [f"muP from width {settings.base_width}"] if settings.base_width else []
-    return f" ({', '.join(parts)})"
-
-
 def _features(config: SweepConfig) -> Features:
     training = config.training
     return Features(
@@ -359,82 +304,3 @@ def _features(config: SweepConfig) -> Features:
         label_smoothing=training.label_smoothing > 0,
         label_noise=training.label_noise > 0,
     )
-
-
-def _check_steps(config: SweepConfig, num_examples: int) -> None:
-    """Counters on the device are 32-bit; and a batch can't hold an example twice unasked."""
-    for batch_size in config.grid.batch_sizes:
-        if batch_size > num_examples:
-            raise UserError(
-                f"--batch_sizes={batch_size}: more than the {num_examples} training examples of "
-                f"--dataset={config.task.dataset}; use at most {num_examples}"
-            )
-    if plan_timeline(config, config.grid.batch_sizes[0], num_examples).steps >= 2**31 - 1:
-        raise UserError(f"--budget={config.training.budget}: 2^31 updates or more; use fewer")
-
-
-def _check_phases(config: SweepConfig, recipe: Recipe, num_examples: int) -> None:
-    """A batch can grow where one program serves all sizes, up to the whole training set."""
-    training = config.training
-    if not training.milestones or training.batch_factor == 1:
-        return
-    largest = config.grid.batch_sizes[-1] * training.batch_factor ** len(training.milestones)
-    if largest > num_examples:
-        raise UserError(
-            f"--batch_factor={training.batch_factor}: grows batches of "
-            f"{config.grid.batch_sizes[-1]} to {largest}, more than the {num_examples} training "
-            "examples; use a smaller factor, fewer --milestones or smaller --batch_sizes"
-        )
-    if recipe.task.model.couples_examples:
-        raise UserError(
-            f"--batch_factor={training.batch_factor}: --norm=batch compiles a program per batch "
-            "size, so its batches can't grow; use --norm=ghost"
-        )
-    if training.milestones[0] * num_examples < training.warmup_examples:
-        raise UserError(
-            f"--milestones={training.milestones[0]:g}: the batch would grow before "
-            f"--warmup_examples={training.warmup_examples} are over; use a later milestone"
-        )
-
-
-def _check_memory(plan: Plan) -> None:
-    """On CPUs, devices share the machine's memory; accelerators report their own shortage."""
-    needed, there = plan.memory_bytes(), devices.memory_bytes()
-    if there is not None and needed > there:
-        raise UserError(
-            f"--lanes={plan.layout.lanes // plan.layout.devices}: needs {needed / 2**30:,.0f} GiB "
-            f"of the {there / 2**30:,.0f} GiB there are; use fewer lanes or a smaller model"
-        )
-
-
-def _check_range(config: SweepConfig) -> None:
-    """What the dtype can't hold would train as infinity or as zero."""
-    training, info = config.training, np.finfo(config.training.dtype)
-    least, most = float(info.tiny), float(info.max)
-    named = [("learning_rates", rate) for rate in config.grid.learning_rates]
-    named += [(name, getattr(training, name)) for name in ("clip_norm", "weight_decay")]
-    named += [("divergence_loss", training.divergence_loss)]
-    if training.budget.target:
-        named += [("budget", abs(training.budget.target.value))]
-    for name, value in named:
-        if 0 < value < least or most < value < math.inf:
-            raise UserError(
-                f"--{name}: {value:g} is outside what {training.dtype} holds; use a number "
-                f"between {least:.3g} and {most:.3g}"
-            )
-
-
-def _course(training: TrainingConfig) -> str:
-    """What is not constant in a cell's course."""
-    parts = [] if training.decay == "none" else [f"{training.decay} decay"]
-    if training.milestones:
-        epochs = ", ".join(f"{epoch:g}" for epoch in training.milestones)
-        factors = [f"rate × {training.rate_factor:g}"] * (training.rate_factor != 1)
-        factors += [f"batch × {training.batch_factor}"] * (training.batch_factor != 1)
-        parts.append(f"{' and '.join(factors)} at epochs {epochs}")
-    return "".join(f", {part}" for part in parts)
-
-
-def _plural(name: str, count: int) -> str:
-    words = name.replace("_", " ")
-    return words if count == 1 else words + "s"

@@ -6,6 +6,7 @@ of one lane are the best on CPUs, where a finished lane then costs nothing and a
 depend on its neighbours; one wide block is the point of an accelerator.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -79,6 +80,7 @@ def blank_order(recipe: Recipe, lanes: int | None = None) -> Order:
     return order._replace(initial=blank_initial(recipe, shape)) if recipe.branch else order
 
 
+@functools.lru_cache
 def blank_initial(recipe: Recipe, shape: tuple[int, ...] = ()) -> Snapshot:
     """A snapshot of zeros in the shape of a lane's state, with leading axes of that shape."""
     begin = jax.eval_shape(lambda o: lanes_.snapshot(lanes_.start(recipe, o)), _blank(recipe, ()))

@@ -20,6 +20,7 @@ from minima.runtime import compilation, devices
 from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest, stop_request
 from minima.sweep.branch import to_arrays
 from minima.sweep.config import SweepConfig
+from minima.sweep.description import describe
 from minima.sweep.lane import Snapshot
 from minima.sweep.plan import Plan, load_task, make_plan
 from minima.sweep.program import AXIS
@@ -95,7 +96,7 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
     with opened as run, stop_request() as stop:
         try:
             _log_to(run.path("log.txt"))
-            _log.info("plan\n%s", plan.describe())
+            _log.info("plan\n%s", describe(plan))
             run.update_info(resolved=plan.resolved(), devices=devices.description())
             keeper = _Keeper(run, plan)
             keeper.start()

@@ -7,16 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from minima.sweep.examples import Slab, gather_slab, labels_of
-from minima.sweep.lane import (
-    EVALUATION_CHUNK,
-    Order,
-    Pass,
-    Recipe,
-    Snapshot,
-    begin_pass,
-    evaluation_pass,
-    label_noise,
-)
+from minima.sweep.lane import Order, Recipe, Snapshot, label_noise
+from minima.sweep.passes import CHUNK, Pass, begin_pass, evaluation_pass
 from minima.tasks.task import Arrays
 
 
@@ -47,9 +39,8 @@ class HostTrainingSet:
     def finals(self, snapshot: Snapshot, order: Order) -> np.ndarray:
         """(loss, accuracy) of a minimum on the labels that its cell was trained with."""
         n = self.recipe.num_examples
-        size = n if n <= EVALUATION_CHUNK else max(1, self.recipe.slab // EVALUATION_CHUNK)
-        size = size if n <= EVALUATION_CHUNK else size * EVALUATION_CHUNK
-        seen = begin_pass(self.recipe)
+        size = min(n, max(CHUNK, self.recipe.slab // CHUNK * CHUNK))
+        seen = begin_pass(self.recipe.task)
         variables = (snapshot.params, snapshot.state)
         for begin in range(0, n, size):
             part = [_padded(array[begin : begin + size], size) for array in self.train]
@@ -81,7 +72,7 @@ def _measure(
 ) -> Pass:
     index = begin + jnp.arange(len(labels), dtype=jnp.int32)
     trained = labels_of(recipe.task, order.seed, index, labels, label_noise(recipe, order))
-    return evaluation_pass(recipe, variables, constants, inputs, trained, count, seen)
+    return evaluation_pass(recipe.task, variables, constants, inputs, trained, count, seen)
 
 
 def _padded(part: np.ndarray, size: int) -> np.ndarray:

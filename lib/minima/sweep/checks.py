@@ -1,0 +1,74 @@
+"""What a plan refuses before anything compiles, each in one line that names the flag."""
+
+import math
+
+import numpy as np
+
+from minima.runtime import devices
+from minima.runtime.errors import UserError
+from minima.sweep.config import SweepConfig
+from minima.sweep.lane import Recipe
+from minima.sweep.timeline import Timeline
+
+
+def check_steps(config: SweepConfig, num_examples: int, timeline: Timeline) -> None:
+    """Counters on the device are 32-bit; and a batch can't hold an example twice unasked."""
+    for batch_size in config.grid.batch_sizes:
+        if batch_size > num_examples:
+            raise UserError(
+                f"--batch_sizes={batch_size}: more than the {num_examples} training examples of "
+                f"--dataset={config.task.dataset}; use at most {num_examples}"
+            )
+    if timeline.steps >= 2**31 - 1:
+        raise UserError(f"--budget={config.training.budget}: 2^31 updates or more; use fewer")
+
+
+def check_phases(config: SweepConfig, recipe: Recipe, num_examples: int) -> None:
+    """A batch can grow where one program serves all sizes, up to the whole training set."""
+    training = config.training
+    if not training.milestones or training.batch_factor == 1:
+        return
+    largest = config.grid.batch_sizes[-1] * training.batch_factor ** len(training.milestones)
+    if largest > num_examples:
+        raise UserError(
+            f"--batch_factor={training.batch_factor}: grows batches of "
+            f"{config.grid.batch_sizes[-1]} to {largest}, more than the {num_examples} training "
+            "examples; use a smaller factor, fewer --milestones or smaller --batch_sizes"
+        )
+    if recipe.task.model.couples_examples:
+        raise UserError(
+            f"--batch_factor={training.batch_factor}: --norm=batch compiles a program per batch "
+            "size, so its batches can't grow; use --norm=ghost"
+        )
+    if training.milestones[0] * num_examples < training.warmup_examples:
+        raise UserError(
+            f"--milestones={training.milestones[0]:g}: the batch would grow before "
+            f"--warmup_examples={training.warmup_examples} are over; use a later milestone"
+        )
+
+
+def check_memory(needed: int, lanes: int) -> None:
+    """On CPUs, devices share the machine's memory; accelerators report their own shortage."""
+    there = devices.memory_bytes()
+    if there is not None and needed > there:
+        raise UserError(
+            f"--lanes={lanes}: needs {needed / 2**30:,.0f} GiB "
+            f"of the {there / 2**30:,.0f} GiB there are; use fewer lanes or a smaller model"
+        )
+
+
+def check_range(config: SweepConfig) -> None:
+    """What the dtype can't hold would train as infinity or as zero."""
+    training, info = config.training, np.finfo(config.training.dtype)
+    least, most = float(info.tiny), float(info.max)
+    named = [("learning_rates", rate) for rate in config.grid.learning_rates]
+    named += [(name, getattr(training, name)) for name in ("clip_norm", "weight_decay")]
+    named += [("divergence_loss", training.divergence_loss)]
+    if training.budget.target:
+        named += [("budget", abs(training.budget.target.value))]
+    for name, value in named:
+        if 0 < value < least or most < value < math.inf:
+            raise UserError(
+                f"--{name}: {value:g} is outside what {training.dtype} holds; use a number "
+                f"between {least:.3g} and {most:.3g}"
+            )

@@ -1,0 +1,81 @@
+"""The plan in words: what is printed before anything is trained."""
+
+import jax
+
+from minima.sweep.config import TrainingConfig
+from minima.sweep.plan import Plan
+from minima.tasks.models import Settings
+
+_FEW_UPDATES = 100
+
+
+def describe(plan: Plan) -> str:
+    """The plan in a few lines of plain text."""
+    layout, model, data = plan.layout, plan.recipe.task.model, plan.dataset
+    sizes = plan.config.grid.batch_sizes
+    steps = [plan.timeline({"batch_size": b}).steps for b in sizes]
+    total = sum(map(plan.examples, plan.cells))
+    axes = " × ".join(f"{len(v)} {_plural(n, len(v))}" for n, v in plan.grid.axes)
+    kind = jax.devices()[0].device_kind
+    stand_in = " (stand-in)" if data.stand_in else ""
+    splits = f"{len(data.train):,}/{len(data.validation):,}/{len(data.test):,}"
+    lines = [
+        f"cells      {len(plan.cells):,} = {axes}",
+        f"data       {data.name}{stand_in}: {splits} train/validation/test, "
+        f"{'×'.join(map(str, data.input_shape))} "
+        f"{data.kind.removesuffix('s')}s, {data.num_classes} "
+        f"{'symbols' if data.task == 'language_model' else 'classes'}",
+        f"model      {model.name}{_shape(model.settings)}, {model.count_parameters():,} "
+        f"parameters, {model.dtype}",
+        f"training   {plan.recipe.optimizer}{_course(plan.config.training)}, {plan.budget}: "
+        f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
+        f"program    {len(plan.programs)}, {layout.lanes} lanes on {layout.devices} × {kind}, "
+        f"blocks of {layout.block}, microbatches of "
+        f"{', '.join(str(p.recipe.microbatch) for p in plan.programs)}",
+        f"memory     {plan.memory_bytes() / 2**20:,.0f} MiB of state and data on the devices, "
+        f"{plan.snapshot_bytes() / 2**20:,.0f} MiB of snapshots on disk",
+        f"time       {_time(plan, total)}",
+    ]
+    if plan.trunk:
+        lines.insert(1, f"trunk      {plan.trunk.describe()}")
+    return "\n".join(lines + _warnings(sizes[-1], steps[-1]))
+
+
+def _time(plan: Plan, total: int) -> str:
+    if plan.examples_per_second is None:
+        return "unknown; `python -m minima probe` measures this machine once"
+    minutes = total / plan.examples_per_second / 60
+    return f"about {minutes:.1f} minutes at {plan.examples_per_second:,.0f} examples/s (probed)"
+
+
+def _warnings(batch_size: int, steps: int) -> list[str]:
+    if steps >= _FEW_UPDATES:
+        return []
+    return [
+        f"warning    batch size {batch_size} gets {steps} updates, too few to tell its own "
+        f"effect from undertraining; give it {_FEW_UPDATES} or more (--budget=…)"
+    ]
+
+
+def _shape(settings: Settings) -> str:
+    parts = [f"width {settings.width}", f"depth {settings.depth}"]
+    parts += [] if settings.norm == "none" else [f"{settings.norm} norm"]
+    parts += [] if settings.positions else ["no positions"]
+    parts += [f"muP from width {settings.base_width}"] if settings.base_width else []
+    return f" ({', '.join(parts)})"
+
+
+def _course(training: TrainingConfig) -> str:
+    """What is not constant in a cell's course."""
+    parts = [] if training.decay == "none" else [f"{training.decay} decay"]
+    if training.milestones:
+        epochs = ", ".join(f"{epoch:g}" for epoch in training.milestones)
+        factors = [f"rate × {training.rate_factor:g}"] * (training.rate_factor != 1)
+        factors += [f"batch × {training.batch_factor}"] * (training.batch_factor != 1)
+        parts.append(f"{' and '.join(factors)} at epochs {epochs}")
+    return "".join(f", {part}" for part in parts)
+
+
+def _plural(name: str, count: int) -> str:
+    words = name.replace("_", " ")
+    return words if count == 1 else words + "s"

@@ -1,0 +1,88 @@
+"""What kept minima predict: the test set through many cells' snapshots at once."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from minima.record.snapshots import Snapshots
+from minima.sweep.branch import from_arrays
+from minima.sweep.lane import Snapshot
+from minima.sweep.plan import Plan
+from minima.sweep.program import AXIS, blank_initial
+from minima.tasks.models import Params, State
+from minima.tasks.task import Arrays, Task, to_arrays
+
+_GROUP = 16  # minima a device takes at a time
+_CHUNK = 256  # test examples at a time
+
+Point = tuple[int, int]  # (number of the cell, updates at the snapshot)
+
+
+def predict_test_set(
+    plan: Plan, snapshots: Snapshots, points: Sequence[Point], mesh: jax.sharding.Mesh
+) -> np.ndarray:
+    """Predicted classes of kept states on the plan's test set.
+
+    Args:
+      plan: whose cells these are.
+      snapshots: where their states are kept.
+      points: which cells, after which updates.
+      mesh: one axis called `program.AXIS`.
+
+    Returns:
+      (points, *shape of the test labels) int32.
+
+    Raises:
+      UserError: a state is missing or damaged.
+    """
+    task = plan.recipe.task
+    arrays = to_arrays(plan.dataset, task.model.dtype)
+    arrays = jax.device_put(
+        arrays._replace(train=arrays.validation), jax.NamedSharding(mesh, jax.P())
+    )
+    predict = _predictor(task, mesh)
+    width, like = _GROUP * mesh.size, blank_initial(plan.recipe)
+    found = []
+    for begin in range(0, len(points), width):
+        group = [
+            from_arrays(snapshots.read(*point), like) for point in points[begin : begin + width]
+        ]
+        filled = group + [like] * (width - len(group))
+        stacked = jax.tree.map(lambda *rows: np.stack(rows), *map(_variables, filled))
+        stacked = jax.device_put(stacked, jax.NamedSharding(mesh, jax.P(AXIS)))
+        found.append(np.asarray(predict(stacked, arrays))[: len(group)])
+    labels = plan.dataset.test.labels
+    return np.concatenate(found) if found else np.zeros((0, *labels.shape), np.int32)
+
+
+def _variables(snapshot: Snapshot) -> tuple[Params, State]:
+    return snapshot.params, snapshot.state
+
+
+def _predictor(task: Task, mesh: jax.sharding.Mesh) -> jax.stages.Wrapped:
+    def one(variables: tuple[Params, State], arrays: Arrays) -> jax.Array:
+        inputs, labels = arrays.test
+        n = len(labels)
+        chunk = min(n, _CHUNK)
+        starts = jnp.arange(-(-n // chunk), dtype=jnp.int32) * chunk
+
+        def predict(start: jax.Array) -> jax.Array:
+            index = jnp.minimum(start + jnp.arange(chunk, dtype=jnp.int32), n - 1)
+            weights = jnp.ones((chunk,), task.model.dtype)
+            picked = inputs[index], labels[index], weights
+            return task.evaluation_sums(*variables, arrays, *picked)[1]
+
+        parts = jax.lax.map(predict, starts)
+        return parts.reshape(-1, *parts.shape[2:])[:n]
+
+    def group(variables: tuple[Params, State], arrays: Arrays) -> jax.Array:
+        return jax.lax.map(lambda row: one(row, arrays), variables)
+
+    split, everywhere = jax.P(AXIS), jax.P()
+    return jax.jit(
+        jax.shard_map(
+            group, mesh=mesh, in_specs=(split, everywhere), out_specs=split, check_vma=False
+        )
+    )

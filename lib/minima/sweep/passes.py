@@ -1,0 +1,72 @@
+"""Evaluation passes over a split: sums in chunks, the same whoever walks it."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from minima.tasks.models import Params, State
+from minima.tasks.objectives import Sums
+from minima.tasks.task import Arrays, Task
+
+CHUNK = 256
+
+
+class Pass(NamedTuple):
+    """An evaluation pass so far: sums, and the lowest and highest class predicted (int32)."""
+
+    sums: Sums
+    low: jax.Array
+    high: jax.Array
+
+
+def begin_pass(task: Task) -> Pass:
+    """A pass that has seen nothing."""
+    zero = jnp.zeros((), task.model.dtype)
+    bounds = jnp.full((), 2**31 - 1, jnp.int32), jnp.full((), -1, jnp.int32)
+    return Pass(Sums(zero, zero, zero), *bounds)
+
+
+def evaluation_pass(
+    task: Task,
+    variables: tuple[Params, State],
+    arrays: Arrays,
+    inputs: jax.Array,
+    labels: jax.Array,
+    count: Any,
+    so_far: Pass,
+) -> Pass:
+    """Adds the first `count` examples of inputs and labels (n, ...), chunk by chunk."""
+    n, dtype = len(labels), task.model.dtype
+    chunk = min(n, CHUNK)
+
+    def add(i: jax.Array, carry: Pass) -> Pass:
+        index = i * chunk + jnp.arange(chunk, dtype=jnp.int32)
+        inside = index < count
+        index = jnp.minimum(index, count - 1)  # padding repeats the last one with weight zero
+        sums, predictions = task.evaluation_sums(
+            *variables, arrays, inputs[index], labels[index], inside.astype(dtype)
+        )
+        return Pass(
+            jax.tree.map(jnp.add, carry.sums, sums),
+            jnp.minimum(carry.low, predictions.min()),
+            jnp.maximum(carry.high, predictions.max()),
+        )
+
+    return jax.lax.fori_loop(0, -(-count // chunk), add, so_far)
+
+
+def means(
+    task: Task,
+    variables: tuple[Params, State],
+    arrays: Arrays,
+    inputs: jax.Array,
+    labels: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """(mean loss, accuracy) of an evaluation pass, and whether all predictions are one class."""
+    n = len(labels)
+    if n == 0:
+        return jnp.full((2,), jnp.nan, task.model.dtype), jnp.zeros((), bool)
+    whole = evaluation_pass(task, variables, arrays, inputs, labels, n, begin_pass(task))
+    sums = whole.sums
+    return jnp.stack([sums.loss, sums.correct]) / sums.weight, whole.low == whole.high

@@ -1,31 +1,46 @@
-"""Batch size against learning rate: a whole plane of training runs as one program.
+"""Batch size against learning rate: a whole plane of training runs as one program, and its verdict.
 
 Question: which learning rates train at which batch sizes, how far does the best rate move as the
-batch grows, and where do runs diverge or collapse to a constant prediction?
+batch grows, where do runs diverge or collapse; and if the large batch generalises worse, is that
+its rate, too few updates, or the batch itself?
 
-Every cell (batch size × learning rate × seed) trains for the same budget from the same initial
+Every cell (batch size × learning rate × seed) trains for the same epochs from the same initial
 weights, data order and augmentation as the other cells of its seed, so differences are paired.
-Rates can be chosen on validation accuracy; test accuracy is reported and chooses nothing.
+Rates are chosen on some seeds by validation accuracy; verdicts are about the test accuracy of the
+others. Branches go on from the plane's cells: the largest batch size for as many updates as the
+smallest (updates), a lower rate against a larger batch halfway (schedules); twins of the plane
+train on data that never repeat (infinite).
 
 Source: the plane of Shallue et al. 2019 (arXiv:1811.03600) and Goyal et al. 2017
-(arXiv:1706.02677), small enough for a laptop.
+(arXiv:1706.02677), small enough for a laptop; the claims' own sources: python -m minima claims.
 
-Command:   make sweep                                    (= --preset=laptop)
+Command:   make sweep                                    (= --preset=laptop --branches=schedules)
+           python experiments/batch_size_vs_learning_rate.py --preset=laptop --dataset=mnist1d
            python experiments/batch_size_vs_learning_rate.py --model=mlp \\
              --batch_sizes=16:1024:x2 --learning_rates=1e-3:1e0:log12 --seeds=5 \\
              --budget=20epochs --optimizer=momentum
-Cost:      laptop: 6 × 7 × 3 small CNNs, 25 epochs of 4,000 Fashion-MNIST images each, about 3
-           minutes on two CPU cores; smoke: seconds; gpu and pod: larger planes of the full CNN.
+Cost:      laptop: 5 × 7 × 10 runs of 15 epochs; on two CPU cores make sweep (small CNNs, 4,000
+           Fashion-MNIST images an epoch) takes about 5 minutes, MNIST-1D with all branches (MLPs)
+           about 5; smoke: seconds; gpu and pod: larger planes of the full CNN.
 Outcome:   results.csv, results.nc, TensorBoard curves, a table and a heat map in which diverged
-           and collapsed cells are marked. Expect a ridge of best rates that climbs with batch size
-           and ends at a cliff; the largest batches fall behind at equal epochs.
+           and collapsed cells are marked; the gap between small and large batch in parts, and a
+           verdict on each claim, failures first. Expect a ridge of best rates that climbs with
+           batch size and ends at a cliff; the largest batches fall behind at equal epochs.
 """
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import command_line
+from flagship_config import FlagshipConfig
 from minima import sweep
 from minima.record import figures, results, terminal
 from minima.record.progress import Progress
+from minima.runtime.interrupts import STOPPED_AND_SAVED
 from minima.sweep.config import SweepConfig
+
+if TYPE_CHECKING:
+    from minima.sweep.run import Prepared
 
 EXPERIMENT = "batch_size_vs_learning_rate"
 
@@ -36,8 +51,15 @@ PRESETS: dict[str, dict[str, object]] = {
         "seeds": "2",
         "budget": "1epochs",
         "evaluations": 4,
+        "branches": "updates,schedules",
     },
-    "laptop": {},
+    "laptop": {
+        "batch_sizes": "16:256:x2",
+        "learning_rates": "0.0078125:0.5:log7",
+        "seeds": "10",
+        "budget": "15epochs",
+        "branches": "all",
+    },
     "gpu": {
         "model": "cnn",
         "batch_sizes": "8:2048:x2",
@@ -56,34 +78,84 @@ PRESETS: dict[str, dict[str, object]] = {
 }
 
 
-def main(config: SweepConfig) -> int:
-    """Plans, trains, and shows the plane."""
+FRESH_TEST_EXAMPLES = 10_000  # where a data set draws them: 1,000 can't see a gap of a point
+
+
+def main(config: FlagshipConfig) -> int:
+    """Plans, trains, shows the plane, and judges."""
+    # They bring JAX and SciPy, which --help does without.
+    from flagship import collect
+    from verdict_report import foreseen, present
+
     # Plan: everything the user can get wrong is found here, before anything compiles.
-    prepared = sweep.prepare(config, EXPERIMENT)
+    config = replace(config, sweep=with_large_test_set(config.sweep))
+    prepared = sweep.prepare(config.sweep, EXPERIMENT)
     print(sweep.describe(prepared.plan), flush=True)
-    if config.record.plan_only:
+    for line in foreseen(prepared.plan, config.verdict.branches):
+        print(line, flush=True)
+    if config.sweep.record.plan_only:
         print(f"run: {prepared.directory} (not started: --plan_only)")
         return 0
 
     # Train: one program, all cells; the same command resumes after any interruption.
-    console = terminal.make_console()
-    with Progress() as progress:
-        code = sweep.execute(prepared, command_line.flagfile(config), progress)
-
-    # Show: the plane in the terminal and, once it is whole, as a figure.
-    run = results.load(prepared.directory)
-    terminal.print_plane(console, run.axes, run.cells)
+    code = train(prepared, command_line.flagfile(config))
     if code:
+        return code
+    show_plane(prepared)
+
+    # Judge: branches and twins of the plane, then every claim on what they say together.
+    evidence = collect(prepared, config.verdict.branches, train_stage)
+    if evidence is None:
+        return STOPPED_AND_SAVED
+    present(prepared, evidence, title(config.sweep))
+    print(f"run: {prepared.directory}")
+    return 0
+
+
+def train(prepared: "Prepared", flagfile: str) -> int:
+    """Trains what is missing of a sweep; returns an exit code, and says what one means."""
+    with Progress() as progress:
+        code = sweep.execute(prepared, flagfile, progress)
+    if code:
+        run = results.load(prepared.directory)
+        terminal.print_plane(terminal.make_console(), run.axes, run.cells)
         missing = len(prepared.plan.cells) - len(run.cells)
         print(f"stopped with {missing} cells to go; the same command goes on from here")
-    else:
-        heat_map = run.path / "figures" / "plane.png"
-        figures.plane_figure(heat_map, run.axes, run.cells, title=title(config))
-        print(f"heat map: {heat_map}")
-        print(f"results:  {run.path / 'results.csv'}")
-        print(f"curves:   make tensorboard LOGDIR={run.path / 'tensorboard'}")
-    print(f"run: {run.path}")
+        print(f"run: {run.path}")
     return code
+
+
+def train_stage(config: SweepConfig) -> "Prepared | None":
+    """Trains a sweep beside the plane; None where it was stopped."""
+    prepared = sweep.prepare(config, EXPERIMENT)
+    print(sweep.describe(prepared.plan), flush=True)
+    if train(prepared, command_line.flagfile(FlagshipConfig(config))):
+        return None
+    run = results.load(prepared.directory)
+    figures.plane_figure(
+        run.path / "figures" / "plane.png", run.axes, run.cells, title=title(config)
+    )
+    print(f"results:  {run.path / 'results.csv'}")
+    return prepared
+
+
+def show_plane(prepared: "Prepared") -> None:
+    """The plane in the terminal and as a figure, and where everything is."""
+    run = results.load(prepared.directory)
+    terminal.print_plane(terminal.make_console(), run.axes, run.cells)
+    heat_map = run.path / "figures" / "plane.png"
+    figures.plane_figure(heat_map, run.axes, run.cells, title=title(prepared.plan.config))
+    print(f"heat map: {heat_map}")
+    print(f"results:  {run.path / 'results.csv'}")
+    print(f"curves:   make tensorboard LOGDIR={run.path / 'tensorboard'}")
+
+
+def with_large_test_set(config: SweepConfig) -> SweepConfig:
+    """The same, with a test set that can see a gap of a point where one can be drawn."""
+    task = config.task
+    if task.test_examples or not task.dataset.startswith("mnist1d"):
+        return config
+    return replace(config, task=replace(task, test_examples=FRESH_TEST_EXAMPLES))
 
 
 def title(config: SweepConfig) -> str:
@@ -92,6 +164,6 @@ def title(config: SweepConfig) -> str:
     return f"{task.model} on {task.dataset}, {training.optimizer}, {training.budget}"
 
 
-command_line.define(SweepConfig, PRESETS)
+command_line.define(FlagshipConfig, PRESETS)
 if __name__ == "__main__":
     command_line.run(main)

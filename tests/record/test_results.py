@@ -9,6 +9,7 @@ import pytest
 import xarray
 
 import minima
+from minima.record.dataset import to_dataset
 from minima.record.results import load, write_results
 from minima.record.run_directory import RunDirectory
 from minima.runtime.errors import UserError
@@ -145,3 +146,10 @@ def test_load_of_something_else_is_a_users_error(tmp_path):
         load(tmp_path)
     with pytest.raises(AttributeError, match="nothing"):
         _ = minima.nothing
+
+
+def test_counts_that_netcdf_has_no_integers_for_become_floats(tmp_path):
+    info = {"peak_memory_bytes": 3 * 2**30, "resumes": 2, "dirty": True}
+    attributes = to_dataset({"seed": (0,)}, [], info).attrs
+    assert attributes == {"peak_memory_bytes": float(3 * 2**30), "resumes": 2, "dirty": 1}
+    to_dataset({"seed": (0,)}, [], info).to_netcdf(tmp_path / "x.nc", engine="scipy")

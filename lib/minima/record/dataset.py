@@ -123,7 +123,14 @@ def _coordinate(values: Sequence[Any]) -> np.ndarray:
 
 def _attributes(info: Mapping[str, Any]) -> dict[str, str | int | float]:
     plain = {n: v if isinstance(v, str | int | float) else json.dumps(v) for n, v in info.items()}
-    return {n: int(v) if isinstance(v, bool) else v for n, v in plain.items()}
+    return {n: _attribute(v) for n, v in plain.items()}
+
+
+def _attribute(value: str | int | float) -> str | int | float:
+    """What netCDF3 holds: no booleans, and no integers of more than 32 bits."""
+    if isinstance(value, str | float):
+        return value
+    return int(value) if abs(value) <= np.iinfo(np.int32).max else float(value)
 
 
 def _number(value: Any) -> float:

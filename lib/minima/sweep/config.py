@@ -96,7 +96,9 @@ class TaskConfig:
         check=_NOT_NEGATIVE,
     )
     window: int = _leaf(64, "characters per window of a text", check=_range(2, 2**20))
-    model: Literal[MODELS] = _leaf("cnn_small", "the network")  # type: ignore[valid-type]
+    model: Literal[("default", *MODELS)] = _leaf(  # type: ignore[valid-type]
+        "default", "the network; default: cnn_small for images, lstm for text, else mlp"
+    )
     width: int = _leaf(0, "units of a hidden layer; 0: the model's own", check=_NOT_NEGATIVE)
     depth: int = _leaf(0, "hidden layers, or blocks; 0: the model's own", check=_NOT_NEGATIVE)
     norm: Literal["default", "none", "layer", "group", "batch", "ghost"] = _leaf(
@@ -257,7 +259,7 @@ class RecordConfig:
     workdir: str = _leaf("runs", "folder of all runs", check=_not_empty)
     plan_only: bool = _leaf(False, "print cells, program, memory and time, and stop")
     snapshots: int = _leaf(
-        1,
+        2,
         "states kept of each cell, evenly spaced, the last its minimum: to branch from and measure",
         check=_NOT_NEGATIVE,
     )

@@ -30,7 +30,7 @@ def choose_microbatch(batch_sizes: tuple[int, ...], largest: int, overhead: floa
     return min(reversed(candidates), key=cost)
 
 
-def resolve_microbatch(config: SweepConfig, num_examples: int) -> int:
+def resolve_microbatch(config: SweepConfig, model: str, num_examples: int) -> int:
     """The microbatch of a plane whose cells share a program.
 
     Ghost normalisation takes its statistics over a microbatch, so there the flag decides.
@@ -46,7 +46,7 @@ def resolve_microbatch(config: SweepConfig, num_examples: int) -> int:
             f"--microbatch={asked}: larger than the {num_examples} training examples of "
             f"--dataset={config.task.dataset}; use at most {num_examples}"
         )
-    overhead = architecture(config.task.model).overhead
+    overhead = architecture(model).overhead
     training, sizes = config.training, config.grid.batch_sizes
     grown = range(len(training.milestones) + 1)
     every = {size * training.batch_factor**k for size in sizes for k in grown}

@@ -1,5 +1,6 @@
 """What kept minima predict: the test set through many cells' snapshots at once."""
 
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -61,6 +62,7 @@ def _variables(snapshot: Snapshot) -> tuple[Params, State]:
     return snapshot.params, snapshot.state
 
 
+@functools.lru_cache
 def _predictor(task: Task, mesh: jax.sharding.Mesh) -> jax.stages.Wrapped:
     def one(variables: tuple[Params, State], arrays: Arrays) -> jax.Array:
         inputs, labels = arrays.test

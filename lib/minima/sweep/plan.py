@@ -182,7 +182,8 @@ def make_plan(
         optimizer=training.optimizer,
         features=_features(config),
         num_examples=num_examples,
-        microbatch=pinned.get("microbatch") or resolve_microbatch(config, num_examples),
+        microbatch=pinned.get("microbatch")
+        or resolve_microbatch(config, task.model.name, num_examples),
         evaluations=training.evaluations,
         target=(target.metric, target.at_least) if target else None,
         early_stopping=training.budget.early_stopping is not None,

@@ -65,7 +65,7 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
     identity = config.identity() | {"data_sha256": dataset.checksum}
     if config.branch.branch_from:
         identity["trunk"] = read_info(Path(config.branch.branch_from)).get("config_sha256")
-    name = re.sub(r"\W+", "-", f"{config.task.model}-{Path(config.task.dataset).stem}")
+    name = re.sub(r"\W+", "-", f"{task.model.name}-{Path(config.task.dataset).stem}")
     run_id = f"{name}-{config.training.optimizer}-{config_hash(identity)[:10]}"
     run_json = Path(config.record.workdir) / experiment / run_id / "run.json"
     pinned = read_info(run_json.parent).get("resolved") if run_json.exists() else None

@@ -1,6 +1,6 @@
 """A task: a model on a dataset, as pure functions of arrays that live on the device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +23,9 @@ from minima.tasks.models import (
     architecture,
 )
 from minima.tasks.objectives import Sums
+
+# What reads a kind of data at the least cost.
+_DEFAULT_MODELS = {"image": "cnn_small", "tokens": "lstm", "signal": "mlp", "vector": "mlp"}
 
 
 class Arrays(NamedTuple):
@@ -126,7 +129,7 @@ class ModelChoice:
     """What the flags say of a model; zero and "default" leave it to the architecture.
 
     Attributes:
-      name: a key of `models.ARCHITECTURES`.
+      name: a key of `models.ARCHITECTURES`, or "default" for the one that suits the data.
       width, depth: of the hidden layers.
       norm: one of `norms.NORMS`, or "default".
       positions: whether a transformer knows where its inputs stand.
@@ -156,6 +159,8 @@ def make_task(
         small for the model, or the model has no such norm, width, depth or
         parametrisation.
     """
+    if choice.name == "default":
+        choice = replace(choice, name=_DEFAULT_MODELS[dataset.kind])
     entry = architecture(choice.name)
     _check_kind(choice.name, entry, dataset)
     _check_choice(choice, entry)

@@ -1,0 +1,177 @@
+"""What the flagship says at its end: the gap in parts, then every claim, failures first."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from minima.claims.choosing import UndecidedError
+from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, Claim, Verdict
+from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, batch_gap
+
+from flagship_config import BRANCHES
+from minima.claims import ledger
+from minima.claims.evidence import Evidence
+from minima.claims.intervals import Interval
+from minima.claims.power import detectable_effect
+from minima.claims.protocol import can_branch, split_seeds
+from minima.record.files import write_atomically
+from minima.sweep.plan import Plan
+from minima.sweep.run import Prepared
+
+ORDER = (FAIL, DISPUTED, PARTIAL, INCONCLUSIVE, PASS)
+_TREATMENTS = {
+    UNTREATED: "as the small batch",
+    RATE: "tuned rate",
+    UPDATES: "as many updates",
+    BOTH: "both",
+}
+# Assumed before there are data, for the smallest gap that can be seen: how much accuracy varies
+# from seed to seed, and on how many test examples two runs differ.
+_SEED_SD, _DISAGREEMENT = 1.0, 0.2
+
+
+def foreseen(plan: Plan, branches: tuple[str, ...]) -> Iterator[str]:
+    """What the verdict will be able to tell, before anything is trained."""
+    choosing, reporting = map(len, split_seeds(plan.config.grid.seeds))
+    tests = plan.dataset.test.labels.size
+    lead = f"verdict    {choosing} seeds choose rates, {reporting} report, on {tests:,} tests"
+    if reporting < 5:
+        yield f"{lead}; too few: 5 must report, so give --seeds=8 or more"
+    else:
+        sd = math.sqrt(_SEED_SD**2 + 1e4 * _DISAGREEMENT * reporting / tests)
+        least = detectable_effect(reporting, sd)
+        yield (
+            f"{lead}: gaps below about {least:.1f} points won't be seen (if seeds vary by "
+            f"{_SEED_SD:g} point and {100 * _DISAGREEMENT:g} % of the tests are at stake)"
+        )
+    asked = [name for name in BRANCHES if name in branches]
+    left_out = [f"{name} ({can_branch(plan.config, name)})" for name in asked]
+    left_out = [text for text in left_out if not text.endswith("()")]
+    if left_out:
+        yield f"warning    left out: {'; '.join(left_out)}"
+
+
+def present(prepared: Prepared, evidence: Evidence, title: str) -> None:
+    """Prints the split and the verdicts, and writes verdict.json."""
+    verdicts = ledger.judge(evidence)
+    gaps = dict(_gaps(evidence))
+    print()
+    for name, gap in gaps.items():
+        print("\n".join(_gap_lines(name, gap)), end="\n\n")
+    print("\n".join(_verdict_lines(verdicts)))
+    for note in evidence.notes:
+        print(f"left out: {note}")
+    path = prepared.directory / "verdict.json"
+    write_atomically(path, verdict_json(prepared, evidence, gaps, verdicts))
+    print(f"verdict:  {path}")
+
+
+def verdict_json(
+    prepared: Prepared,
+    evidence: Evidence,
+    gaps: Mapping[str, Gap | str],
+    verdicts: list[Verdict],
+) -> str:
+    """The same for a program to read. It holds no times: the same command writes the same bytes."""
+    seeds = prepared.plan.config.grid.seeds
+    content = {
+        "run": prepared.run_id,
+        "choosing_seeds": [seeds[place] for place in evidence.choosing],
+        "reporting_seeds": [seeds[place] for place in evidence.reporting],
+        "gaps": {name: _gap_json(gap) for name, gap in gaps.items()},
+        "verdicts": [json.loads(verdict.to_json()) for verdict in _sorted(verdicts)],
+        "left_out": list(evidence.notes),
+    }
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def _gaps(evidence: Evidence) -> Iterator[tuple[str, Gap | str]]:
+    for name, infinite in (("finite data", False), ("infinite data", True)):
+        if infinite and "infinite_epochs" not in evidence.planes:
+            continue
+        try:
+            yield name, batch_gap(evidence, infinite)
+        except UndecidedError as error:
+            yield name, f"needs {error}"
+
+
+def _gap_lines(name: str, gap: Gap | str) -> Iterator[str]:
+    if isinstance(gap, str):
+        yield f"gap between small and large batch, {name}: not split, it {gap}"
+        return
+    large = gap.large[BOTH].batch_size
+    split = gap.split
+    yield (
+        f"test accuracy, {name}, in points: what batch size {large} lacks of batch size "
+        f"{gap.small.batch_size} ({gap.small.reporting} seeds, {gap.num_test:,} test examples)"
+    )
+    rows = {"raw gap": split.raw_gap, "= wrong rate": split.parts["rate"]}
+    rows |= {"+ too few updates": split.parts["updates"], "+ what is left": split.remainder}
+    for label, interval in rows.items():
+        yield f"  {label:<18} {_spell(interval)}"
+    for order, steps in split.orders.items():
+        parts = ", then ".join(f"{factor} {steps[factor].estimate:+.2f}" for factor in order)
+        yield f"  in order: {parts}"
+    together = next(iter(split.interactions.values()))
+    yield f"  together beyond each alone: {_spell(together)}"
+    for treatment, words in _TREATMENTS.items():
+        cell = gap.large[treatment]
+        yield f"  batch size {cell.batch_size}, {words}: rate {cell.rate:.3g}"
+    for note in gap.notes:
+        yield f"  note: {note}"
+
+
+def _verdict_lines(verdicts: list[Verdict]) -> Iterator[str]:
+    claims = {claim.id: claim for claim in ledger.CLAIMS}
+    counts = ", ".join(f"{sum(v.verdict == name for v in verdicts)} {name}" for name in ORDER)
+    yield f"claims, failures first: {counts}"
+    for verdict in _sorted(verdicts):
+        claim = claims[verdict.claim]
+        yield f"{verdict.verdict:<12} {verdict.claim}: {claim.sentence} [{claim.source}]"
+        if verdict.statistic is not None:
+            found = f"{_spell(verdict.statistic)} {claim.unit}"
+            yield f"{'':<12} {found}, predicted {_predicted(claim)}"
+        yield f"{'':<12} {verdict.reason}" + (f"; {verdict.enough}" if verdict.enough else "")
+        for note in verdict.notes:
+            yield f"{'':<12} note: {note}"
+
+
+def _sorted(verdicts: list[Verdict]) -> list[Verdict]:
+    return sorted(verdicts, key=lambda verdict: (ORDER.index(verdict.verdict), verdict.claim))
+
+
+def _predicted(claim: Claim) -> str:
+    if claim.rule == "sign":
+        return f"{'above' if claim.predicted > 0 else 'below'} 0 (size {abs(claim.predicted):g})"
+    if claim.rule == "number":
+        return f"{claim.predicted:g} ± {claim.tolerance:g}"
+    return f"{'within ±' if claim.rule == 'within' else 'at most '}{claim.tolerance:g}"
+
+
+def _spell(interval: Interval) -> str:
+    return f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+
+
+def _gap_json(gap: Gap | str) -> dict[str, Any]:
+    if isinstance(gap, str):
+        return {"not_split": gap}
+    split = gap.split
+    return {
+        "small": gap.small.batch_size,
+        "large": gap.large[BOTH].batch_size,
+        "raw_gap": _limits(split.raw_gap),
+        "parts": {name: _limits(part) for name, part in split.parts.items()},
+        "remainder": _limits(split.remainder),
+        "orders": {
+            " then ".join(order): {name: _limits(part) for name, part in steps.items()}
+            for order, steps in split.orders.items()
+        },
+        "interaction": _limits(next(iter(split.interactions.values()))),
+        "accuracy": {name: _limits(interval) for name, interval in gap.accuracy.items()},
+        "notes": list(gap.notes),
+    }
+
+
+def _limits(interval: Interval) -> dict[str, float]:
+    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}

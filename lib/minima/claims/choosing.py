@@ -16,7 +16,7 @@ from minima.claims.evidence import Evidence, Floats, Plane
 POINTS = 100.0  # percentage points in an accuracy of 1
 
 
-class Undecided(ValueError):
+class UndecidedError(ValueError):
     """The evidence can't answer, whatever its numbers are; the message says what would."""
 
 
@@ -57,10 +57,10 @@ def plane_of(evidence: Evidence, name: str) -> Plane:
     """The plane of a budget.
 
     Raises:
-      Undecided: that budget was not run.
+      UndecidedError: that budget was not run.
     """
     if name not in evidence.planes:
-        raise Undecided(f'a run of the budget "{name}"')
+        raise UndecidedError(f'a run of the budget "{name}"')
     return evidence.planes[name]
 
 
@@ -73,15 +73,15 @@ def choose(evidence: Evidence, name: str, row: int) -> Chosen:
       row: index of the batch size; negative from the end.
 
     Raises:
-      Undecided: no such plane, no choosing seeds, or some choosing seed fails at every rate.
+      UndecidedError: no such plane, no choosing seeds, or some choosing seed fails at every rate.
     """
     plane = plane_of(evidence, name)
     row %= len(plane.batch_sizes)
     if not evidence.choosing:
-        raise Undecided("seeds to choose rates on, beside those to report on")
+        raise UndecidedError("seeds to choose rates on, beside those to report on")
     scores = plane.validation[row][:, list(evidence.choosing)].mean(1)  # NaN where one failed
     if not np.isfinite(scores).any():
-        raise Undecided(
+        raise UndecidedError(
             f'rates at which batch size {plane.batch_sizes[row]} survives in "{name}": at every '
             "one a choosing seed failed"
         )
@@ -103,12 +103,12 @@ def nearest_rate(plane: Plane, rate: float, within: float = 1.3) -> int:
     """The column of the rate nearest to `rate` in ratio.
 
     Raises:
-      Undecided: none is within that factor.
+      UndecidedError: none is within that factor.
     """
     off = np.abs(np.log(np.asarray(plane.learning_rates) / rate))
     column = int(off.argmin())
     if off[column] > np.log(within):
-        raise Undecided(f"a learning rate within a factor {within:g} of {rate:.3g} in the grid")
+        raise UndecidedError(f"a learning rate within a factor {within:g} of {rate:.3g} in the grid")
     return column
 
 

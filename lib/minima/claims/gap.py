@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from minima.claims.choosing import (
     Chosen,
-    Undecided,
+    UndecidedError,
     at_rate,
     choose,
     nearest_rate,
@@ -73,15 +73,15 @@ def batch_gap(evidence: Evidence, infinite: bool = False, confidence: float = 0.
       confidence: of every interval, each by itself.
 
     Raises:
-      Undecided: a plane is missing, fewer than 2 reporting seeds, one batch size, or no rate to
+      UndecidedError: a plane is missing, fewer than 2 reporting seeds, one batch size, or no rate to
         choose.
     """
     epochs, updates = ("infinite_epochs", "infinite_updates") if infinite else ("epochs", "updates")
     plane, longer = plane_of(evidence, epochs), plane_of(evidence, updates)
     if len(evidence.reporting) < 2:
-        raise Undecided("2 or more seeds to report on")
+        raise UndecidedError("2 or more seeds to report on")
     if len(plane.batch_sizes) < 2 or plane.batch_sizes[-1] != longer.batch_sizes[-1]:
-        raise Undecided(f'a small and a large batch size, the large one also in "{updates}"')
+        raise UndecidedError(f'a small and a large batch size, the large one also in "{updates}"')
     small = choose(evidence, epochs, 0)
     same = nearest_rate(longer, small.rate, within=1 + 1e-6)
     cells: dict[Treatment, tuple[str, Chosen]] = {

@@ -108,7 +108,9 @@ def nearest_rate(plane: Plane, rate: float, within: float = 1.3) -> int:
     off = np.abs(np.log(np.asarray(plane.learning_rates) / rate))
     column = int(off.argmin())
     if off[column] > np.log(within):
-        raise UndecidedError(f"a learning rate within a factor {within:g} of {rate:.3g} in the grid")
+        raise UndecidedError(
+            f"a learning rate within a factor {within:g} of {rate:.3g} in the grid"
+        )
     return column
 
 
@@ -129,5 +131,4 @@ def reported_accuracy(evidence: Evidence, name: str, row: int, column: int) -> F
     """Test accuracy of the reporting seeds, (S,) in points; failed seeds have that of guessing."""
     plane = plane_of(evidence, name)
     test = plane.test[row, column, list(evidence.reporting)]
-    accuracy: Floats = POINTS * np.where(np.isnan(test), evidence.floor, test)
-    return accuracy
+    return np.asarray(POINTS * np.where(np.isnan(test), evidence.floor, test), np.float64)

@@ -30,6 +30,9 @@ from minima.claims.intervals import Interval
 PASS, PARTIAL, FAIL = "PASS", "PARTIAL", "FAIL"
 DISPUTED, INCONCLUSIVE = "DISPUTED", "INCONCLUSIVE"
 SIGN, WITHIN, AT_MOST, NUMBER = "sign", "within", "at most", "number"
+# For an interval to fit between two lines in 80 % of runs, its standard error must be so much
+# smaller than for one line: (1.96 + 0.84) / (1.96 + 1.28).
+_TWO_SIDED = 0.865
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Measurement:
     Attributes:
       interval: of the statistic, in the claim's unit.
       contrast: (S, n) per reporting seed and test example, or (S,) per seed; its mean is the
-        statistic less `origin` (for a jackknife's pseudo-values nearly so). Controls use it.
+        statistic (for a jackknife's pseudo-values nearly so). Controls use its residuals.
       arm: results of one condition, of the contrast's shape, for A/A; None to use the contrast.
       notes: optima at the edge, failures, what was left out.
       caveat: why a PASS would be PARTIAL; "" for none.
@@ -202,9 +205,7 @@ def judge_claim(claim: Claim, evidence: Evidence) -> Verdict:
 
 def settle(verdicts: list[Verdict], claims: tuple[Claim, ...]) -> list[Verdict]:
     """INCONCLUSIVE becomes DISPUTED where an opponent was measured too and is no better off."""
-    open_ones = {
-        v.claim for v in verdicts if v.verdict == INCONCLUSIVE and v.statistic is not None
-    }
+    open_ones = {v.claim for v in verdicts if v.verdict == INCONCLUSIVE and v.statistic is not None}
     opponents = {claim.id: claim.opponents for claim in claims}
     settled = []
     for v in verdicts:
@@ -222,9 +223,11 @@ def _wanted(claim: Claim, found: Measurement) -> tuple[str, int | None, int | No
     have_seeds = len(found.contrast)
     have_examples = found.contrast.shape[1] if found.contrast.ndim == 2 else 1
     effect, why = claim.tolerance, f"to see {claim.tolerance:g} {claim.unit} with 80 % power"
-    seeds, examples = enough(found.contrast, effect)
+    if claim.rule in (WITHIN, NUMBER):
+        effect *= _TWO_SIDED
+    seeds, examples = enough(found.contrast, effect, interval.confidence)
     if seeds <= have_seeds and examples <= have_examples:
-        # Enough by design, but the estimate lies near the line: then it is the distance that counts.
+        # Enough by design, but the estimate lies near a line: then its distance counts.
         centre = claim.predicted if claim.rule == NUMBER else 0.0
         lines = [0.0] if claim.rule == SIGN else [centre + claim.tolerance]
         if claim.rule in (WITHIN, NUMBER):
@@ -232,7 +235,7 @@ def _wanted(claim: Claim, found: Measurement) -> tuple[str, int | None, int | No
         apart = min(abs(interval.estimate - line) for line in lines)
         effect = max(apart, claim.tolerance / 10)
         why = f"to tell {interval.estimate:.3g} {claim.unit} from the line, if it stays there"
-        seeds, examples = enough(found.contrast, effect)
+        seeds, examples = enough(found.contrast, effect, interval.confidence)
     seeds, examples = max(seeds, LEAST_SEEDS, have_seeds), max(examples, have_examples)
     words = f"{seeds:,} seeds to report on (there are {have_seeds})"
     if have_examples > 1:

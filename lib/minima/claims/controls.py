@@ -28,7 +28,6 @@ from minima.claims.power import seeds_needed
 
 LEAST_SEEDS = 5  # of four, A/A draws repeat each other so often that 6 % are flagged
 FOUND, POWER = 0.9, 0.8
-_REACH = float(stats.norm.isf(0.025) + stats.norm.ppf(POWER))  # standard errors for 80 % power
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def run_controls(
     """Plants an effect, compares like with like, and says what could have been found.
 
     Args:
-      contrast: (S, n) per seed and test example, or (S,) per seed, S >= 5: the mean of it is judged.
+      contrast: (S, n) per seed and test example, or (S,) per seed, S >= 5; its mean is judged.
       effect: to plant, in the contrast's unit, > 0.
       arm: (S, n) or (S,) results of one condition, of the contrast's shape, whose seeds are
         compared with each other; the contrast itself where there is no such thing.
@@ -172,7 +171,7 @@ def simulate(
     return mean, _half_widths(terms, dfs, confidence)
 
 
-def enough(contrast: ArrayLike, effect: float) -> tuple[int, int]:
+def enough(contrast: ArrayLike, effect: float, confidence: float = 0.95) -> tuple[int, int]:
     """Seeds and test examples with which an effect is found with 80 % power, from the components.
 
     Test examples are raised only where their luck alone would take more than half of the variance
@@ -181,14 +180,17 @@ def enough(contrast: ArrayLike, effect: float) -> tuple[int, int]:
     Args:
       contrast: (S, n) or (S,), S >= 2.
       effect: the difference to find, or the distance to tell apart, > 0.
+      confidence: of the interval that is to find it.
     """
+    alpha = 1 - confidence
+    errors = float(stats.norm.isf(alpha / 2) + stats.norm.ppf(POWER))  # standard ones to see it
     d, found = _matrix(contrast), components(contrast)
-    allowed = (effect / _REACH) ** 2
+    allowed = (effect / errors) ** 2
     n = max(d.shape[1], math.ceil(2 * found.of_example / allowed))
     left = allowed - found.of_example / n
     sd = math.sqrt(found.of_seed + found.of_rest / n)
-    reach = _REACH * math.sqrt(left)
-    return (2 if sd <= 1e-9 * reach else seeds_needed(reach, sd, POWER)), n
+    reach = errors * math.sqrt(left)
+    return (2 if sd <= 1e-9 * reach else seeds_needed(reach, sd, POWER, alpha)), n
 
 
 def _half_widths(terms: list[Floats], dfs: tuple[int, ...], confidence: float) -> Floats:

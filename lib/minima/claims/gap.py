@@ -73,8 +73,8 @@ def batch_gap(evidence: Evidence, infinite: bool = False, confidence: float = 0.
       confidence: of every interval, each by itself.
 
     Raises:
-      UndecidedError: a plane is missing, fewer than 2 reporting seeds, one batch size, or no rate to
-        choose.
+      UndecidedError: a plane is missing, fewer than 2 reporting seeds, one batch size, or no rate
+        to choose.
     """
     epochs, updates = ("infinite_epochs", "infinite_updates") if infinite else ("epochs", "updates")
     plane, longer = plane_of(evidence, epochs), plane_of(evidence, updates)

@@ -8,8 +8,6 @@ the one that reaches farthest from agreement decides: all must agree for a PASS.
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from minima.claims.choosing import (
     Chosen,
     UndecidedError,

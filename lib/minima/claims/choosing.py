@@ -121,7 +121,8 @@ def reported_hits(evidence: Evidence, name: str, row: int, column: int) -> Float
     """
     plane = plane_of(evidence, name)
     seeds = list(evidence.reporting)
-    hits = POINTS * plane.hits(row % len(plane.batch_sizes), column)[seeds]
+    right = plane.hits(row % len(plane.batch_sizes), column)[seeds]
+    hits = np.where(right, POINTS, 0.0)
     failed = np.isnan(plane.test[row, column, seeds])
     hits[failed] = POINTS * evidence.floor
     return hits

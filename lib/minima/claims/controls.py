@@ -1,7 +1,7 @@
 """Controls of a verdict: could the effect have been found, and is nothing found where nothing is?
 
 Both resample the seeds and the test examples of the very runs that a verdict rests on, and count
-how often an interval excludes zero; the count has exact binomial limits.
+how often an interval excludes zero; the count has exact binomial limits (99.9 %).
 
 * planted: an effect of the claimed size is added to the residuals of the contrast. Residuals of
   seeds, examples and the rest are shrunk or stretched to the estimated variance components first
@@ -28,6 +28,7 @@ from minima.claims.power import seeds_needed
 
 LEAST_SEEDS = 5  # of four, A/A draws repeat each other so often that 6 % are flagged
 FOUND, POWER = 0.9, 0.8
+_LIMITS = 0.999  # of the exact limits: with a dozen claims at 95 % one A/A in four would look bad
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def run_controls(
     signs = rng.choice([-1.0, 1.0], (draws, len(d)))
     means, halves = simulate(pairs, len(d), rng, draws, confidence, signs)
     flagged = int((np.abs(means) > halves).sum())
-    limits = [binomial_interval(count, draws) for count in (found, flagged)]
+    limits = [binomial_interval(count, draws, _LIMITS) for count in (found, flagged)]
     return Controls(effect, limits[0], limits[1], max(detectable, 0.0), confidence)
 
 

@@ -19,7 +19,7 @@ Command:   make sweep                                    (= --preset=laptop --br
            python experiments/batch_size_vs_learning_rate.py --model=mlp \\
              --batch_sizes=16:1024:x2 --learning_rates=1e-3:1e0:log12 --seeds=5 \\
              --budget=20epochs --optimizer=momentum
-Cost:      laptop: 5 × 7 × 10 runs of 15 epochs; on two CPU cores make sweep (small CNNs, 4,000
+Cost:      laptop: 5 × 8 × 10 runs of 15 epochs; on two CPU cores make sweep (small CNNs, 4,000
            Fashion-MNIST images an epoch) takes about 5 minutes, MNIST-1D with all branches (MLPs)
            about 5; smoke: seconds; gpu and pod: larger planes of the full CNN.
 Outcome:   results.csv, results.nc, TensorBoard curves, a table and a heat map in which diverged
@@ -55,7 +55,7 @@ PRESETS: dict[str, dict[str, object]] = {
     },
     "laptop": {
         "batch_sizes": "16:256:x2",
-        "learning_rates": "0.0078125:0.5:log7",
+        "learning_rates": "0.015625:2:log8",
         "seeds": "10",
         "budget": "15epochs",
         "branches": "all",
@@ -85,7 +85,11 @@ def main(config: FlagshipConfig) -> int:
     """Plans, trains, shows the plane, and judges."""
     # They bring JAX and SciPy, which --help does without.
     from flagship import collect
+    from minima.claims import listing
     from verdict_report import foreseen, present
+
+    for claim in config.verdict.claims:
+        listing.known(claim)
 
     # Plan: everything the user can get wrong is found here, before anything compiles.
     config = replace(config, sweep=with_large_test_set(config.sweep))
@@ -107,7 +111,7 @@ def main(config: FlagshipConfig) -> int:
     evidence = collect(prepared, config.verdict.branches, train_stage)
     if evidence is None:
         return STOPPED_AND_SAVED
-    present(prepared, evidence, title(config.sweep))
+    present(prepared, evidence, config.verdict.claims)
     print(f"run: {prepared.directory}")
     return 0
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from minima.claims.choosing import UndecidedError, choose
-
 from flagship_config import BRANCHES
 from minima.claims import protocol, readings
+from minima.claims.choosing import UndecidedError, choose
 from minima.claims.evidence import Evidence, Plane
 from minima.claims.protocol import Stage
 from minima.claims.readings import Reading
@@ -51,6 +50,7 @@ class Collection:
             reporting=protocol.split_seeds(self.trunk.seeds)[1],
             optimizer=plan.config.training.optimizer,
             floor=1 / plan.dataset.num_classes,
+            beta2_half_life=plan.config.training.beta2_half_life,
             notes=tuple(self.notes),
         )
 

@@ -38,6 +38,14 @@ class VerdictConfig:
             "format": format_branches,
         },
     )
+    claims: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "ids of the claims to judge (python -m minima claims); all of them",
+            "parse": lambda text: () if text == "all" else tuple(text.split(",")),
+            "format": lambda ids: ",".join(ids) or "all",
+        },
+    )
 
 
 @dataclass(frozen=True)

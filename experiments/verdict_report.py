@@ -2,17 +2,18 @@
 
 import json
 import math
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from minima.claims.choosing import UndecidedError
-from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, Claim, Verdict
-from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, batch_gap
-
 from flagship_config import BRANCHES
 from minima.claims import ledger
+from minima.claims.choosing import UndecidedError
+from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, Verdict
 from minima.claims.evidence import Evidence
+from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, batch_gap
 from minima.claims.intervals import Interval
+from minima.claims.listing import predicted
 from minima.claims.power import detectable_effect
 from minima.claims.protocol import can_branch, split_seeds
 from minima.record.files import write_atomically
@@ -52,9 +53,10 @@ def foreseen(plan: Plan, branches: tuple[str, ...]) -> Iterator[str]:
         yield f"warning    left out: {'; '.join(left_out)}"
 
 
-def present(prepared: Prepared, evidence: Evidence, title: str) -> None:
-    """Prints the split and the verdicts, and writes verdict.json."""
+def present(prepared: Prepared, evidence: Evidence, ids: tuple[str, ...] = ()) -> None:
+    """Prints the split and the verdicts on all claims, or on some, and writes verdict.json."""
     verdicts = ledger.judge(evidence)
+    verdicts = [verdict for verdict in verdicts if not ids or verdict.claim in ids]
     gaps = dict(_gaps(evidence))
     print()
     for name, gap in gaps.items():
@@ -62,7 +64,8 @@ def present(prepared: Prepared, evidence: Evidence, title: str) -> None:
     print("\n".join(_verdict_lines(verdicts)))
     for note in evidence.notes:
         print(f"left out: {note}")
-    path = prepared.directory / "verdict.json"
+    # A verdict on some claims leaves that on all of them alone.
+    path = prepared.directory / f"verdict{''.join(f'-{claim}' for claim in ids)}.json"
     write_atomically(path, verdict_json(prepared, evidence, gaps, verdicts))
     print(f"verdict:  {path}")
 
@@ -124,29 +127,23 @@ def _gap_lines(name: str, gap: Gap | str) -> Iterator[str]:
 
 def _verdict_lines(verdicts: list[Verdict]) -> Iterator[str]:
     claims = {claim.id: claim for claim in ledger.CLAIMS}
-    counts = ", ".join(f"{sum(v.verdict == name for v in verdicts)} {name}" for name in ORDER)
-    yield f"claims, failures first: {counts}"
+    counts = [(sum(v.verdict == name for v in verdicts), name) for name in ORDER]
+    yield "claims, failures first: " + ", ".join(f"{n} {name}" for n, name in counts if n)
     for verdict in _sorted(verdicts):
         claim = claims[verdict.claim]
-        yield f"{verdict.verdict:<12} {verdict.claim}: {claim.sentence} [{claim.source}]"
+        yield f"{verdict.verdict:<12} {verdict.claim}"
+        texts = [f"{claim.sentence} [{claim.source}]"]
         if verdict.statistic is not None:
-            found = f"{_spell(verdict.statistic)} {claim.unit}"
-            yield f"{'':<12} {found}, predicted {_predicted(claim)}"
-        yield f"{'':<12} {verdict.reason}" + (f"; {verdict.enough}" if verdict.enough else "")
-        for note in verdict.notes:
-            yield f"{'':<12} note: {note}"
+            texts.append(f"{_spell(verdict.statistic)}, predicted {predicted(claim)}")
+        texts.append(verdict.reason + (f"; {verdict.enough}" if verdict.enough else ""))
+        texts += [f"note: {note}" for note in verdict.notes]
+        for text in texts:
+            lines = textwrap.wrap(text, 86, break_long_words=False, break_on_hyphens=False)
+            yield textwrap.indent("\n".join(lines), " " * 13)
 
 
 def _sorted(verdicts: list[Verdict]) -> list[Verdict]:
     return sorted(verdicts, key=lambda verdict: (ORDER.index(verdict.verdict), verdict.claim))
-
-
-def _predicted(claim: Claim) -> str:
-    if claim.rule == "sign":
-        return f"{'above' if claim.predicted > 0 else 'below'} 0 (size {abs(claim.predicted):g})"
-    if claim.rule == "number":
-        return f"{claim.predicted:g} ± {claim.tolerance:g}"
-    return f"{'within ±' if claim.rule == 'within' else 'at most '}{claim.tolerance:g}"
 
 
 def _spell(interval: Interval) -> str:

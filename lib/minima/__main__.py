@@ -41,6 +41,15 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("directory", metavar="DIRECTORY", help="new, empty or an earlier export")
     export.set_defaults(run=_export)
 
+    claims = commands.add_parser("claims", help="the claims that runs are judged on")
+    claims.add_argument("claim", metavar="ID", nargs="?", help="one of them, with its tolerance")
+    claims.set_defaults(run=_claims)
+
+    reproduce = commands.add_parser("reproduce", help="train what one claim needs, and judge it")
+    reproduce.add_argument("claim", metavar="ID", help="see `python -m minima claims`")
+    reproduce.add_argument("flags", nargs="*", help="the experiment's own, after --")
+    reproduce.set_defaults(run=_reproduce)
+
     replay = commands.add_parser("replay", help="train a recorded cell again and compare")
     replay.add_argument("run_dir", metavar="RUN", help="a run's directory")
     replay.add_argument("cell", metavar="CELL", help="bs=32,lr=0.1,seed=0, or a row of results.csv")
@@ -97,6 +106,23 @@ def _export(options: argparse.Namespace) -> int:
         where = f"{error.filename}: " if error.filename else ""  # a full disk names its own
         raise UserError(f"{where}{error.strerror}") from error
     return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from minima.claims import listing
+
+    print(listing.detail(options.claim) if options.claim else listing.overview())
+    return 0
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    import subprocess
+
+    from minima.claims import listing
+
+    command = listing.command(options.claim, options.flags)
+    print("$", " ".join(command), flush=True)
+    return subprocess.call([sys.executable, *command[1:]])
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from minima.claims.worlds import World
 RICH = World(reporting=15, num_test=4000, luck=0.03, oddity=0.1, num_validation=4000)
 POOR = {"reporting": 5, "choosing": 4, "num_test": 150}
 TWO = (8, 512)
-HALF_LIFE = {"optimizer": "adamw", "notes": ("beta2_half_life=20000",)}
+HALF_LIFE = {"optimizer": "adamw", "beta2_half_life": 20000.0}
 SHORT = {"enough": 12_800.0, "slowness": 1.0}
 
 # For each claim: what is the case where it holds, in its opposite, and where nothing can be said.

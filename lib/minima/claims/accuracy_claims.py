@@ -75,12 +75,8 @@ def tuned_same_updates_infinite(evidence: Evidence) -> Measurement:
 
 
 def large_over_small_half_life(evidence: Evidence) -> Measurement:
-    """Large less small, both tuned, same examples, Adam with beta2's half-life fixed (Marek 2025).
-
-    `evidence.notes` has to hold one that starts with "beta2_half_life".
-    """
-    fixed = any(note.startswith("beta2_half_life") for note in evidence.notes)
-    if not evidence.optimizer.startswith("adam") or not fixed:
+    """Large less small, both tuned, same examples, beta2's half-life fixed (Marek 2025)."""
+    if not evidence.optimizer.startswith("adam") or not evidence.beta2_half_life:
         raise UndecidedError(
             "Adam with beta2's half-life fixed in examples: python experiments/"
             "batch_size_vs_learning_rate.py --optimizer=adamw --beta2_half_life=20000"

@@ -94,6 +94,7 @@ def at_rate(evidence: Evidence, name: str, row: int, column: int) -> Chosen:
     row %= len(plane.batch_sizes)
     last = len(plane.learning_rates) - 1
     edge = "lower" if column == 0 else "upper" if column == last else ""
+    edge = edge if last else ""  # one rate is no grid
     failed = int(np.isnan(plane.test[row, column, list(evidence.reporting)]).sum())
     size, rate = plane.batch_sizes[row], plane.learning_rates[column]
     return Chosen(size, row, column, rate, edge, failed, len(evidence.reporting))

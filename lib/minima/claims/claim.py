@@ -69,10 +69,11 @@ class Claim:
         otherwise 0.
       tolerance: SIGN: the smallest effect of interest; otherwise the margin. > 0.
       unit: of statistic, prediction and tolerance.
-      experiment: the script that tests it.
       needs: names of planes, and "curves".
       measure: of the evidence; raises UndecidedError where that can't answer.
       opponents: ids of claims that predict the opposite about the same quantity.
+      experiment: the script whose run is the evidence.
+      flags: what that script is told beyond its preset, for `reproduce`.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Claim:
     measure: Callable[[Evidence], Measurement] = field(repr=False)
     opponents: tuple[str, ...] = ()
     experiment: str = "batch_size_vs_learning_rate"
+    flags: tuple[str, ...] = ()
 
     @property
     def tolerance_hash(self) -> str:

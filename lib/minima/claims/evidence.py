@@ -81,6 +81,8 @@ class Evidence:
         the latter.
       optimizer: the update rule, such as "momentum".
       floor: accuracy of guessing.
+      beta2_half_life: of the optimiser's second moment, in examples; 0 where beta2 is fixed.
+      notes: what was left out, and why.
     """
 
     planes: Mapping[str, Plane]
@@ -89,4 +91,5 @@ class Evidence:
     reporting: tuple[int, ...]
     optimizer: str
     floor: float = 0.1
+    beta2_half_life: float = 0.0
     notes: tuple[str, ...] = field(default=())

@@ -13,6 +13,7 @@ from minima.claims.claim import AT_MOST, NUMBER, SIGN, WITHIN, Claim, Verdict, j
 from minima.claims.evidence import Evidence
 
 _POINTS = "points"
+_ADAM = ("--optimizer=adamw", "--learning_rates=0.0005:0.032:log7")
 _SMALL_LARGE = "smallest less largest batch size"
 
 CLAIMS: tuple[Claim, ...] = (
@@ -156,6 +157,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit=_POINTS,
         needs=("epochs",),
         measure=accuracy.large_over_small_half_life,
+        flags=(*_ADAM, "--beta2_half_life=20000"),
     ),
     Claim(
         id="vyas2023-online",
@@ -207,6 +209,7 @@ CLAIMS: tuple[Claim, ...] = (
         unit="(exponent)",
         needs=("epochs",),
         measure=scaling.adam_rate_exponent,
+        flags=_ADAM,
     ),
 )
 

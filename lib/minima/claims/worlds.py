@@ -56,7 +56,7 @@ class World:
       critical, fewest_steps, step_noise: B_crit, S_min, and the log standard deviation over seeds.
       zigzag: log steps added and taken away at every other batch size, which no hyperbola follows.
       evaluations: points of the curves; 0 for no curves.
-      optimizer, notes: as in `Evidence`.
+      optimizer, beta2_half_life: as in `Evidence`.
       planes: those that were run.
     """
 
@@ -89,7 +89,7 @@ class World:
     zigzag: float = 0.0
     evaluations: int = 50
     optimizer: str = "momentum"
-    notes: tuple[str, ...] = ()
+    beta2_half_life: float = 0.0
     planes: tuple[str, ...] = PLANES
 
     def rows(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -132,7 +132,7 @@ class World:
             tuple(range(self.choosing, count)),
             self.optimizer,
             self.floor / 100,
-            self.notes,
+            self.beta2_half_life,
         )
 
     def _off(self, sizes: Floats) -> Floats:

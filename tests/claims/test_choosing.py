@@ -77,5 +77,5 @@ def test_what_can_not_be_chosen():
 def test_nearest_rate():
     plane = evidence(np.zeros((1, 3, 4))).planes["epochs"]
     assert nearest_rate(plane, 0.23) == 1
-    with pytest.raises(UndecidedError, match="factor 1.3 of 0.8"):
+    with pytest.raises(UndecidedError, match=r"factor 1\.3 of 0\.8"):
         nearest_rate(plane, 0.8)

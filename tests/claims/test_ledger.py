@@ -180,17 +180,20 @@ LIGHT = World(
 
 @pytest.mark.slow
 def test_the_number_that_would_do_does():
-    """Eighty percent of runs of the size asked for should decide; the small run knows roughly."""
-    decided = []
-    for seed in range(60):
-        poor = replace(LIGHT, reporting=6, num_test=1500, benefit=0.25)  # 1 point over 4 octaves
-        verdict = judge_claim(find("keskar2017-gap"), poor.draw(seed))
+    """At the smallest effect of interest, 80 % of runs of the size asked for find it.
+
+    A little less here, since the small run knows the variances only roughly.
+    """
+    claim, decided = find("keskar2017-gap"), []
+    poor = replace(LIGHT, reporting=10, num_test=1000, benefit=claim.tolerance / 4)
+    for seed in range(40):
+        verdict = judge_claim(claim, poor.draw(seed))
         if verdict.verdict == INCONCLUSIVE:
             size = {"reporting": verdict.enough_seeds, "num_test": verdict.enough_examples}
-            again = judge_claim(find("keskar2017-gap"), replace(poor, **size).draw(100 + seed))
-            decided.append(again.verdict == PASS)
-    assert len(decided) >= 15
-    assert binomial_interval(sum(decided), len(decided), 0.999).high >= 0.8
+            interval = claim.measure(replace(poor, **size).draw(100 + seed)).interval
+            decided.append(decide(claim, interval)[0] == PASS)
+    assert len(decided) >= 25
+    assert binomial_interval(sum(decided), len(decided)).high > 0.8
     assert sum(decided) / len(decided) > 0.6
 
 
@@ -207,14 +210,12 @@ def excluded(world, draws):
 def test_false_alarms_of_the_whole_path():
     """World, choice, contrast, interval, rule; 10,000 draws with exact limits."""
     rate = excluded(LIGHT, 10_000)
-    assert rate.high > 0.035
-    assert rate.low < 0.05
-    assert rate.high < 0.06
+    assert rate.low < 0.05 < rate.high  # measured: 4.9 %
+    assert rate.high - rate.low < 0.015
 
 
 @pytest.mark.slow
 def test_power_of_the_whole_path():
-    """2.5 points, Keskar's size, with 10 seeds and 2,000 test examples."""
-    world = replace(LIGHT, num_test=2000, benefit=2.5 / 4)
-    rate = excluded(world, 10_000)
-    assert rate.low > 0.99
+    """2.5 points, Keskar's size, with 10 seeds and 400 test examples: 94.6 % find it."""
+    rate = excluded(replace(LIGHT, benefit=2.5 / 4), 10_000)
+    assert rate.low > 0.9

@@ -1,5 +1,7 @@
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, decide, judge_claim
@@ -164,6 +166,34 @@ def test_an_unknown_id_names_the_nearest():
     assert find("goyal2017-accuracy").id == "goyal2017-accuracy"
     with pytest.raises(KeyError, match="did you mean keskar2017-gap"):
         find("keskar-gap")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_any_evidence_gets_its_verdicts(seed):
+    """Grids of one batch size or rate, no choosing seeds, runs that all fail: never an error."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.choice([4, 8, 16, 32, 64, 256, 1024], rng.integers(1, 6), replace=False)
+    rates = 2.0 ** rng.choice(np.arange(-9, 3), rng.integers(1, 7), replace=False)
+    world = World(
+        batch_sizes=tuple(sorted(sizes.tolist())),
+        learning_rates=tuple(sorted(rates.tolist())),
+        choosing=int(rng.integers(0, 4)),
+        reporting=int(rng.integers(1, 8)),
+        num_test=int(rng.integers(2, 200)),
+        failure=float(rng.choice([0, 0.1, 0.5, 1.0])),
+        cliff=float(rng.choice([np.inf, 4, 2])),
+        evaluations=int(rng.choice([0, 1, 3, 20])),
+        exponent=float(rng.choice([0, 0.5, 1])),
+        optimizer=str(rng.choice(["momentum", "adamw", "lion"])),
+        step_noise=float(rng.choice([0, 0.1, 2])),
+        notes=HALF_LIFE["notes"],
+    )
+    for verdict in judge(world.draw(seed)):
+        told = json.loads(verdict.to_json())
+        decided = verdict.verdict not in (INCONCLUSIVE, DISPUTED)
+        assert told["reason"]
+        assert decided or told["enough"]
+        assert not decided or told["controls"]
 
 
 LIGHT = World(

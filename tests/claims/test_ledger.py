@@ -249,3 +249,13 @@ def test_power_of_the_whole_path():
     """2.5 points, Keskar's size, with 10 seeds and 400 test examples: 94.6 % find it."""
     rate = excluded(replace(LIGHT, benefit=2.5 / 4), 10_000)
     assert rate.low > 0.9
+
+
+@pytest.mark.slow
+def test_a_difference_at_the_margin_is_left_open():
+    claim = find("shallue2019-gap")
+    world = replace(LIGHT, planes=("epochs", "updates"), benefit=claim.tolerance / 4, num_test=800)
+    verdicts = [decide(claim, claim.measure(world.draw(s)).interval)[0] for s in range(1500)]
+    for verdict in (PASS, FAIL):
+        rate = binomial_interval(verdicts.count(verdict), len(verdicts), 0.999)
+        assert rate.low < 0.025 < rate.high

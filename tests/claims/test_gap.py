@@ -103,7 +103,7 @@ def test_infinite_data_use_their_own_planes():
 def test_an_edge_and_failures_are_flagged():
     edge = replace(WORLD, learning_rates=WORLD.learning_rates[:4])
     assert any("upper end" in note for note in batch_gap(edge.draw(0)).notes)
-    cliff = replace(WORLD, cliff=4.0, best_rate=2.0**-6, exponent=-1.0)
+    cliff = replace(WORLD, cliff=4.0, exponent=-0.5)
     notes = batch_gap(cliff.draw(0)).notes
     assert any("failed for 10 of 10" in note for note in notes)
 

@@ -1,8 +1,10 @@
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, judge_claim
+from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, decide, judge_claim
 from minima.claims.intervals import binomial_interval
 from minima.claims.ledger import CLAIMS, find, judge
 from minima.claims.worlds import World
@@ -116,20 +118,6 @@ def test_a_starved_claim_says_what_would_do(claim_id):
     assert f"{verdict.enough_seeds:,} seeds" in verdict.enough
 
 
-def test_the_number_that_would_do_does():
-    """Eighty percent of runs of the size asked for should decide; the small run knows roughly."""
-    two = {"exponent": 0.0, "batch_sizes": TWO, "benefit": 2 / 6}  # 2 points over 6 octaves
-    decided = []
-    for seed in range(30):
-        poor = judged("keskar2017-gap", seed, **two, reporting=6, num_test=300)
-        if poor.verdict == INCONCLUSIVE:
-            size = {"reporting": poor.enough_seeds, "num_test": poor.enough_examples}
-            decided.append(judged("keskar2017-gap", 100 + seed, **two | size).verdict == PASS)
-    assert len(decided) >= 10
-    assert binomial_interval(sum(decided), len(decided)).high >= 0.8
-    assert sum(decided) / len(decided) > 0.6
-
-
 def test_two_runs_give_identical_verdicts():
     world = replace(RICH, reporting=6, num_test=300)
     first, second = ([verdict.to_json() for verdict in judge(world.draw(5))] for _ in range(2))
@@ -180,6 +168,34 @@ def test_an_unknown_id_names_the_nearest():
         find("keskar-gap")
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_any_evidence_gets_its_verdicts(seed):
+    """Grids of one batch size or rate, no choosing seeds, runs that all fail: never an error."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.choice([4, 8, 16, 32, 64, 256, 1024], rng.integers(1, 6), replace=False)
+    rates = 2.0 ** rng.choice(np.arange(-9, 3), rng.integers(1, 7), replace=False)
+    world = World(
+        batch_sizes=tuple(sorted(sizes.tolist())),
+        learning_rates=tuple(sorted(rates.tolist())),
+        choosing=int(rng.integers(0, 4)),
+        reporting=int(rng.integers(1, 8)),
+        num_test=int(rng.integers(2, 200)),
+        failure=float(rng.choice([0, 0.1, 0.5, 1.0])),
+        cliff=float(rng.choice([np.inf, 4, 2])),
+        evaluations=int(rng.choice([0, 1, 3, 20])),
+        exponent=float(rng.choice([0, 0.5, 1])),
+        optimizer=str(rng.choice(["momentum", "adamw", "lion"])),
+        step_noise=float(rng.choice([0, 0.1, 2])),
+        notes=HALF_LIFE["notes"],
+    )
+    for verdict in judge(world.draw(seed)):
+        told = json.loads(verdict.to_json())
+        decided = verdict.verdict not in (INCONCLUSIVE, DISPUTED)
+        assert told["reason"]
+        assert decided or told["enough"]
+        assert not decided or told["controls"]
+
+
 LIGHT = World(
     batch_sizes=(16, 256),
     learning_rates=(0.01, 0.16, 2.56),
@@ -192,10 +208,27 @@ LIGHT = World(
 )
 
 
+@pytest.mark.slow
+def test_the_number_that_would_do_does():
+    """At the smallest effect of interest, 80 % of runs of the size asked for find it.
+
+    A little less here, since the small run knows the variances only roughly.
+    """
+    claim, decided = find("keskar2017-gap"), []
+    poor = replace(LIGHT, reporting=10, num_test=1000, benefit=claim.tolerance / 4)
+    for seed in range(40):
+        verdict = judge_claim(claim, poor.draw(seed))
+        if verdict.verdict == INCONCLUSIVE:
+            size = {"reporting": verdict.enough_seeds, "num_test": verdict.enough_examples}
+            interval = claim.measure(replace(poor, **size).draw(100 + seed)).interval
+            decided.append(decide(claim, interval)[0] == PASS)
+    assert len(decided) >= 25
+    assert binomial_interval(sum(decided), len(decided)).high > 0.8
+    assert sum(decided) / len(decided) > 0.6
+
+
 def excluded(world, draws):
     """How often Keskar's claim finds a gap on either side, choice of rates included."""
-    from minima.claims.claim import decide
-
     claim, found = find("keskar2017-gap"), 0
     for seed in range(draws):
         interval = claim.measure(world.draw(seed)).interval
@@ -207,14 +240,22 @@ def excluded(world, draws):
 def test_false_alarms_of_the_whole_path():
     """World, choice, contrast, interval, rule; 10,000 draws with exact limits."""
     rate = excluded(LIGHT, 10_000)
-    assert rate.high > 0.035
-    assert rate.low < 0.05
-    assert rate.high < 0.06
+    assert rate.low < 0.05 < rate.high  # measured: 4.9 %
+    assert rate.high - rate.low < 0.015
 
 
 @pytest.mark.slow
 def test_power_of_the_whole_path():
-    """2.5 points, Keskar's size, with 10 seeds and 2,000 test examples."""
-    world = replace(LIGHT, num_test=2000, benefit=2.5 / 4)
-    rate = excluded(world, 10_000)
-    assert rate.low > 0.99
+    """2.5 points, Keskar's size, with 10 seeds and 400 test examples: 94.0 % find it."""
+    rate = excluded(replace(LIGHT, benefit=2.5 / 4), 10_000)
+    assert rate.low > 0.9
+
+
+@pytest.mark.slow
+def test_a_difference_at_the_margin_is_left_open():
+    claim = find("shallue2019-gap")
+    world = replace(LIGHT, planes=("epochs", "updates"), benefit=claim.tolerance / 4, num_test=800)
+    verdicts = [decide(claim, claim.measure(world.draw(s)).interval)[0] for s in range(1500)]
+    for verdict in (PASS, FAIL):
+        rate = binomial_interval(verdicts.count(verdict), len(verdicts), 0.999)
+        assert rate.low < 0.025 < rate.high

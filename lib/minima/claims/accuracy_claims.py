@@ -134,9 +134,9 @@ def equal_ratio(evidence: Evidence) -> Measurement:
     """
     plane = plane_of(evidence, "epochs")
     base = plane.batch_sizes[0]
-    choosing = list(evidence.choosing)
-    scores = plane.validation[:, :, choosing].mean(2)  # NaN where a choosing seed failed
-    trained = scores >= scores[0, choose(evidence, "epochs", 0).column] - TRAINED
+    best = choose(evidence, "epochs", 0)
+    scores = plane.validation[:, :, list(evidence.choosing)].mean(2)  # NaN where one failed
+    trained = scores >= scores[0, best.column] - TRAINED
     pairs: list[tuple[Cell, Cell]] = []
     for b in range(1, len(plane.batch_sizes)):
         if plane.batch_sizes[b] > base * 2**PAIR_OCTAVES:

@@ -14,6 +14,12 @@ Rules, by the interval of the statistic:
 
 and INCONCLUSIVE else; also where the A/A control fails, or there are too few seeds for controls.
 DISPUTED: two claims of opposite prediction about one quantity, and data decide neither.
+
+Measured over the whole path in planted worlds with 10 reporting seeds, rates chosen on 3 others
+(`tests/claims/test_ledger.py` holds it): where nothing is there SIGN speaks in 4.9 % of 10,000
+draws; 2.5 points are found in 94.0 % with 400 test examples; a true difference exactly at the
+margin passes AT_MOST in 2.6 % and fails it in 2.6 %. Of INCONCLUSIVE runs repeated with the number
+that they asked for, 80 % then decide.
 """
 
 import hashlib

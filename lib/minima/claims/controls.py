@@ -28,6 +28,7 @@ from minima.claims.power import seeds_needed
 
 LEAST_SEEDS = 5  # of four, A/A draws repeat each other so often that 6 % are flagged
 FOUND, POWER = 0.9, 0.8
+_MOST_PAIRS = 200  # more are a sample of themselves
 _LIMITS = 0.999  # of the exact limits: with a dozen claims at 95 % one A/A in four would look bad
 
 
@@ -121,7 +122,10 @@ def run_controls(
     means, halves = simulate(_reflated(d), len(d), rng, draws, confidence)
     found = int((np.abs(means + effect) > halves).sum())
     detectable = float(np.quantile(halves - means, POWER))
-    pairs = np.array([same[i] - same[j] for i, j in itertools.combinations(range(len(d)), 2)])
+    couples = np.array(list(itertools.combinations(range(len(d)), 2)))
+    if len(couples) > _MOST_PAIRS:
+        couples = rng.choice(couples, _MOST_PAIRS, replace=False)
+    pairs = same[couples[:, 0]] - same[couples[:, 1]]
     signs = rng.choice([-1.0, 1.0], (draws, len(d)))
     means, halves = simulate(pairs, len(d), rng, draws, confidence, signs)
     flagged = int((np.abs(means) > halves).sum())

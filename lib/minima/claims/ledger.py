@@ -45,7 +45,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="goyal2017-accuracy",
-        source="Goyal et al. 2017, figure 1 and table 1, arXiv:1706.02677",
+        source="Goyal et al. 2017, figure 1, arXiv:1706.02677",
         sentence="A rate scaled linearly with the batch keeps the accuracy over three octaves.",
         protocol="smallest batch size at its tuned rate less each one up to 8 times as large at "
         "the rate scaled linearly, same epochs; the worst counts",
@@ -58,7 +58,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="shallue2019-gap",
-        source="Shallue et al. 2019, section 5, arXiv:1811.03600",
+        source="Shallue et al. 2019, abstract, arXiv:1811.03600",
         sentence="Tuned and trained long enough, larger batches do not generalise worse.",
         protocol=f"{_SMALL_LARGE}, each at its own tuned rate, same updates",
         rule=AT_MOST,
@@ -178,7 +178,7 @@ CLAIMS: tuple[Claim, ...] = (
         sentence="The best learning rate of SGD grows linearly with the batch size.",
         protocol="exponent of best rate by validation accuracy against batch size, same epochs",
         rule=NUMBER,
-        predicted=1.0,
+        predicted=1.0,  # from memory, as are the two below
         tolerance=0.25,
         unit="(exponent)",
         needs=("epochs",),
@@ -187,7 +187,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
     Claim(
         id="krizhevsky2014-exponent",
-        source="Krizhevsky 2014, section 5 (theory), arXiv:1404.5997; Hoffer et al. 2017",
+        source="Krizhevsky 2014 in theory, arXiv:1404.5997; Hoffer et al. 2017",
         sentence="The best learning rate of SGD grows with the square root of the batch size.",
         protocol="exponent of best rate by validation accuracy against batch size, same epochs",
         rule=NUMBER,

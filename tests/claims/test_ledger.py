@@ -186,7 +186,7 @@ def test_any_evidence_gets_its_verdicts(seed):
         exponent=float(rng.choice([0, 0.5, 1])),
         optimizer=str(rng.choice(["momentum", "adamw", "lion"])),
         step_noise=float(rng.choice([0, 0.1, 2])),
-        notes=HALF_LIFE["notes"],
+        beta2_half_life=20000.0,
     )
     for verdict in judge(world.draw(seed)):
         told = json.loads(verdict.to_json())

@@ -51,7 +51,6 @@ PRESETS: dict[str, dict[str, object]] = {
         "seeds": "2",
         "budget": "1epochs",
         "evaluations": 4,
-        "branches": "updates,schedules",
     },
     "laptop": {
         "batch_sizes": "16:256:x2",

@@ -24,8 +24,9 @@ Cost:      laptop: 5 × 7 × 10 runs of 15 epochs; on two CPU cores make sweep (
            about 5; smoke: seconds; gpu and pod: larger planes of the full CNN.
 Outcome:   results.csv, results.nc, TensorBoard curves, a table and a heat map in which diverged
            and collapsed cells are marked; the gap between small and large batch in parts, and a
-           verdict on each claim, failures first. Expect a ridge of best rates that climbs with
-           batch size and ends at a cliff; the largest batches fall behind at equal epochs.
+           verdict on each claim, failures first, in words and figures. Expect a ridge of best
+           rates that climbs with batch size and ends at a cliff; the largest batches fall behind
+           at equal epochs.
 """
 
 from dataclasses import replace

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from minima.claims.choosing import UndecidedError, choose
-
 from flagship_config import BRANCHES
 from minima.claims import protocol, readings
+from minima.claims.choosing import UndecidedError, choose
 from minima.claims.evidence import Evidence, Plane
 from minima.claims.protocol import Stage
 from minima.claims.readings import Reading

@@ -5,21 +5,21 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from minima.claims.choosing import UndecidedError
-from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, Claim, Verdict
-from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, batch_gap
-
 from flagship_config import BRANCHES
 from minima.claims import ledger
+from minima.claims.choosing import UndecidedError
+from minima.claims.claim import FAILURES_FIRST, Verdict, failures_first
 from minima.claims.evidence import Evidence
+from minima.claims.figures import all_figures, write_figures
+from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, batch_gap
 from minima.claims.intervals import Interval
 from minima.claims.power import detectable_effect
 from minima.claims.protocol import can_branch, split_seeds
+from minima.record.board import Board
 from minima.record.files import write_atomically
 from minima.sweep.plan import Plan
 from minima.sweep.run import Prepared
 
-ORDER = (FAIL, DISPUTED, PARTIAL, INCONCLUSIVE, PASS)
 _TREATMENTS = {
     UNTREATED: "as the small batch",
     RATE: "tuned rate",
@@ -53,7 +53,7 @@ def foreseen(plan: Plan, branches: tuple[str, ...]) -> Iterator[str]:
 
 
 def present(prepared: Prepared, evidence: Evidence, title: str) -> None:
-    """Prints the split and the verdicts, and writes verdict.json."""
+    """Prints the split and the verdicts, writes verdict.json, and draws both."""
     verdicts = ledger.judge(evidence)
     gaps = dict(_gaps(evidence))
     print()
@@ -65,6 +65,12 @@ def present(prepared: Prepared, evidence: Evidence, title: str) -> None:
     path = prepared.directory / "verdict.json"
     write_atomically(path, verdict_json(prepared, evidence, gaps, verdicts))
     print(f"verdict:  {path}")
+    pictures = all_figures(evidence, gaps, verdicts, title)
+    write_figures(prepared.directory, pictures)
+    if prepared.plan.config.record.tensorboard:
+        images = {f"verdict/{name}": picture.png for name, picture in pictures.items()}
+        Board(prepared.directory, dict(prepared.plan.grid.axes)).add_figures(images)
+    print(f"figures:  {prepared.directory / 'figures'}: {', '.join(pictures)}")
 
 
 def verdict_json(
@@ -80,7 +86,7 @@ def verdict_json(
         "choosing_seeds": [seeds[place] for place in evidence.choosing],
         "reporting_seeds": [seeds[place] for place in evidence.reporting],
         "gaps": {name: _gap_json(gap) for name, gap in gaps.items()},
-        "verdicts": [json.loads(verdict.to_json()) for verdict in _sorted(verdicts)],
+        "verdicts": [json.loads(verdict.to_json()) for verdict in failures_first(verdicts)],
         "left_out": list(evidence.notes),
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
@@ -124,29 +130,19 @@ def _gap_lines(name: str, gap: Gap | str) -> Iterator[str]:
 
 def _verdict_lines(verdicts: list[Verdict]) -> Iterator[str]:
     claims = {claim.id: claim for claim in ledger.CLAIMS}
-    counts = ", ".join(f"{sum(v.verdict == name for v in verdicts)} {name}" for name in ORDER)
+    counts = ", ".join(
+        f"{sum(v.verdict == name for v in verdicts)} {name}" for name in FAILURES_FIRST
+    )
     yield f"claims, failures first: {counts}"
-    for verdict in _sorted(verdicts):
+    for verdict in failures_first(verdicts):
         claim = claims[verdict.claim]
         yield f"{verdict.verdict:<12} {verdict.claim}: {claim.sentence} [{claim.source}]"
         if verdict.statistic is not None:
             found = f"{_spell(verdict.statistic)} {claim.unit}"
-            yield f"{'':<12} {found}, predicted {_predicted(claim)}"
+            yield f"{'':<12} {found}, predicted {claim.prediction}"
         yield f"{'':<12} {verdict.reason}" + (f"; {verdict.enough}" if verdict.enough else "")
         for note in verdict.notes:
             yield f"{'':<12} note: {note}"
-
-
-def _sorted(verdicts: list[Verdict]) -> list[Verdict]:
-    return sorted(verdicts, key=lambda verdict: (ORDER.index(verdict.verdict), verdict.claim))
-
-
-def _predicted(claim: Claim) -> str:
-    if claim.rule == "sign":
-        return f"{'above' if claim.predicted > 0 else 'below'} 0 (size {abs(claim.predicted):g})"
-    if claim.rule == "number":
-        return f"{claim.predicted:g} ± {claim.tolerance:g}"
-    return f"{'within ±' if claim.rule == 'within' else 'at most '}{claim.tolerance:g}"
 
 
 def _spell(interval: Interval) -> str:

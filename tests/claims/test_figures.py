@@ -124,6 +124,16 @@ def test_the_planes_mark_failures_and_share_a_scale(everything):
     assert text.count("test accuracy (%)") == 2  # one colour bar, and what is shown
 
 
+def test_planes_share_their_axes(everything):
+    evidence = everything[0]
+    endless = evidence.planes["infinite_epochs"]
+    ends = {name: getattr(endless, name)[[0, -1]] for name in ("validation", "test", "train_loss")}
+    ends |= {name: getattr(endless, name)[::4] for name in ("batch_sizes", "steps")}
+    planes = evidence.planes | {"infinite_epochs": replace(endless, **ends)}
+    text = said(all_figures(replace(evidence, planes=planes), {}, [])["planes"])
+    assert text.count("not run") == 3 * 8 + 1  # and in the legend
+
+
 def test_a_choice_at_the_edge_is_framed_otherwise(everything):
     assert "grid's edge" not in said(everything[3]["planes"])
     evidence = replace(WORLD, best_rate=2.0**-9, exponent=0.0, evaluations=0).draw(0)

@@ -142,9 +142,10 @@ def planes_figure(evidence: Evidence, run: str = "") -> Picture | None:
     if len(names) < len(_PLANES) or not evidence.reporting:
         return None
     planes = [evidence.planes[name] for name in names]
-    means = [_means(plane, evidence.reporting) for plane in planes]
-    scale = _scale(means)
-    rows, columns = len(planes[0].batch_sizes), len(planes[0].learning_rates)
+    sizes = sorted({size for plane in planes for size in plane.batch_sizes})
+    rates = sorted({rate for plane in planes for rate in plane.learning_rates})
+    scale = _scale([_means(plane, evidence.reporting) for plane in planes])
+    rows, columns = len(sizes), len(rates)
     wide, high = columns * _TILE[0], rows * _TILE[1]
     beside = columns <= 8  # else one above the other
     across, down = (wide + 0.75, 0.0) if beside else (0.0, high + 0.95)
@@ -157,10 +158,10 @@ def planes_figure(evidence: Evidence, run: str = "") -> Picture | None:
         f"those that trained; {tests} test examples",
         run,
     )
-    for place, (name, mean) in enumerate(zip(names, means, strict=True)):
+    for place, name in enumerate(names):
         plot = sheet.plot(0.7 + place * across, top + place * down, wide, high)
         plot.set_title(_PLANES[name], fontsize=TEXT, loc="left")
-        _draw_plane(plot, evidence, name, mean, scale)
+        _draw_plane(plot, evidence, name, (sizes, rates), scale)
     bar = sheet.plot(0.7 + across + wide + 0.15, top, 0.16, down + high)
     sheet.figure.colorbar(scale, cax=bar).set_label("test accuracy (%)", fontsize=TEXT)
     bar.tick_params(labelsize=NUMBERS)
@@ -187,23 +188,31 @@ def _scale(means: Sequence[Floats]) -> ScalarMappable:
 
 
 def _draw_plane(
-    plot: Axes, evidence: Evidence, name: str, means: Floats, scale: ScalarMappable
+    plot: Axes, evidence: Evidence, name: str, axes: tuple[list[int], list[float]], scale: Any
 ) -> None:
-    plane = evidence.planes[name]
+    """One plane on axes that all planes share; what was not run there says so."""
+    plane, (sizes, rates), count = evidence.planes[name], axes, len(evidence.reporting)
+    cells = np.ix_(
+        np.searchsorted(sizes, plane.batch_sizes), np.searchsorted(rates, plane.learning_rates)
+    )
+    means = np.full((len(sizes), len(rates)), np.nan)
+    failed = np.full(means.shape, -1)  # where nothing was run
+    means[cells] = _means(plane, evidence.reporting)
+    failed[cells] = np.isnan(plane.test[:, :, list(evidence.reporting)]).sum(2)
     masked, (low, high) = np.ma.masked_invalid(means), scale.get_clim()
     plot.imshow(masked, scale.cmap, vmin=low, vmax=high, aspect="auto", origin="lower")
-    failed = np.isnan(plane.test[:, :, list(evidence.reporting)]).sum(2)
     for b, r in np.ndindex(*means.shape):
-        _draw_tile(
-            plot, b, r, float(means[b, r]), int(failed[b, r]), len(evidence.reporting), scale
-        )
+        if failed[b, r] < 0:
+            plot.text(r, b, "not run", fontsize=6, ha="center", va="center", color=GREY)
+        else:
+            _draw_tile(plot, b, r, float(means[b, r]), int(failed[b, r]), count, scale)
     for row in range(len(plane.batch_sizes)):
-        _frame_choice(plot, evidence, name, row)
-    plot.set_xticks(range(means.shape[1]), [f"{rate:.3g}" for rate in plane.learning_rates])
-    plot.set_yticks(range(means.shape[0]), [f"{size:,}" for size in plane.batch_sizes])
+        _frame_choice(plot, evidence, name, row, axes)
+    plot.set_xticks(range(len(rates)), [f"{rate:.3g}" for rate in rates])
+    plot.set_yticks(range(len(sizes)), [f"{size:,}" for size in sizes])
     plot.tick_params(labelsize=NUMBERS)
-    plot.set_xticks(np.arange(means.shape[1] + 1) - 0.5, minor=True)
-    plot.set_yticks(np.arange(means.shape[0] + 1) - 0.5, minor=True)
+    plot.set_xticks(np.arange(len(rates) + 1) - 0.5, minor=True)
+    plot.set_yticks(np.arange(len(sizes) + 1) - 0.5, minor=True)
     plot.grid(which="minor", color="white", linewidth=1.0)
     plot.tick_params(which="minor", length=0)
     plot.set_xlabel("learning rate", fontsize=TEXT)
@@ -232,11 +241,14 @@ def _draw_tile(
         plot.text(r, b - 0.22 * shown, f"{failed}/{seeds} failed", fontsize=6, **how)
 
 
-def _frame_choice(plot: Axes, evidence: Evidence, name: str, row: int) -> None:
+def _frame_choice(
+    plot: Axes, evidence: Evidence, name: str, row: int, axes: tuple[list[int], list[float]]
+) -> None:
     chosen = _choice(evidence, name, row)
     if chosen is None:
         return
-    corner = (chosen.column - 0.46, row - 0.44)
+    sizes, rates = axes
+    corner = (rates.index(chosen.rate) - 0.46, sizes.index(chosen.batch_size) - 0.44)
     for colour, width in (("white", 3.6), (VERMILLION, 2.0)):  # the white rim parts like colours
         line = (0, (2, 1)) if chosen.edge and colour != "white" else "solid"
         frame: dict[str, Any] = {"edgecolor": colour, "linewidth": width, "linestyle": line}

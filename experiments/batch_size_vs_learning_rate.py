@@ -24,8 +24,9 @@ Cost:      laptop: 5 × 8 × 10 runs of 15 epochs; on two CPU cores make sweep (
            about 5; smoke: seconds; gpu and pod: larger planes of the full CNN.
 Outcome:   results.csv, results.nc, TensorBoard curves, a table and a heat map in which diverged
            and collapsed cells are marked; the gap between small and large batch in parts, and a
-           verdict on each claim, failures first. Expect a ridge of best rates that climbs with
-           batch size and ends at a cliff; the largest batches fall behind at equal epochs.
+           verdict on each claim, failures first, in words and figures. Expect a ridge of best
+           rates that climbs with batch size and ends at a cliff; the largest batches fall behind
+           at equal epochs.
 """
 
 from dataclasses import replace
@@ -136,7 +137,7 @@ def train_stage(config: SweepConfig) -> "Prepared | None":
         return None
     run = results.load(prepared.directory)
     figures.plane_figure(
-        run.path / "figures" / "plane.png", run.axes, run.cells, title=title(config)
+        run.path / "figures" / "plane.png", run.axes, run.cells, title=title(prepared)
     )
     print(f"results:  {run.path / 'results.csv'}")
     return prepared
@@ -147,7 +148,7 @@ def show_plane(prepared: "Prepared") -> None:
     run = results.load(prepared.directory)
     terminal.print_plane(terminal.make_console(), run.axes, run.cells)
     heat_map = run.path / "figures" / "plane.png"
-    figures.plane_figure(heat_map, run.axes, run.cells, title=title(prepared.plan.config))
+    figures.plane_figure(heat_map, run.axes, run.cells, title=title(prepared))
     print(f"heat map: {heat_map}")
     print(f"results:  {run.path / 'results.csv'}")
     print(f"curves:   make tensorboard LOGDIR={run.path / 'tensorboard'}")
@@ -161,10 +162,11 @@ def with_large_test_set(config: SweepConfig) -> SweepConfig:
     return replace(config, task=replace(task, test_examples=FRESH_TEST_EXAMPLES))
 
 
-def title(config: SweepConfig) -> str:
+def title(prepared: "Prepared") -> str:
     """One line that says what was trained."""
-    task, training = config.task, config.training
-    return f"{task.model} on {task.dataset}, {training.optimizer}, {training.budget}"
+    plan, training = prepared.plan, prepared.plan.config.training
+    trained = f"{plan.recipe.task.model.name} on {plan.dataset.name}"
+    return f"{trained}, {training.optimizer}, {training.budget}"
 
 
 command_line.define(FlagshipConfig, PRESETS)

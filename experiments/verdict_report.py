@@ -9,18 +9,18 @@ from typing import Any
 from flagship_config import BRANCHES
 from minima.claims import ledger
 from minima.claims.choosing import UndecidedError
-from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, Verdict
+from minima.claims.claim import FAILURES_FIRST, Verdict, failures_first
 from minima.claims.evidence import Evidence
+from minima.claims.figures import all_figures, write_figures
 from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, batch_gap
 from minima.claims.intervals import Interval
-from minima.claims.listing import predicted
 from minima.claims.power import detectable_effect
 from minima.claims.protocol import can_branch, split_seeds
+from minima.record.board import Board
 from minima.record.files import write_atomically
 from minima.sweep.plan import Plan
 from minima.sweep.run import Prepared
 
-ORDER = (FAIL, DISPUTED, PARTIAL, INCONCLUSIVE, PASS)
 _TREATMENTS = {
     UNTREATED: "as the small batch",
     RATE: "tuned rate",
@@ -54,7 +54,7 @@ def foreseen(plan: Plan, branches: tuple[str, ...]) -> Iterator[str]:
 
 
 def present(prepared: Prepared, evidence: Evidence, ids: tuple[str, ...] = ()) -> None:
-    """Prints the split and the verdicts on all claims, or on some, and writes verdict.json."""
+    """The split and the verdicts on all claims, or on some, printed, written and drawn."""
     verdicts = ledger.judge(evidence)
     verdicts = [verdict for verdict in verdicts if not ids or verdict.claim in ids]
     gaps = dict(_gaps(evidence))
@@ -68,6 +68,14 @@ def present(prepared: Prepared, evidence: Evidence, ids: tuple[str, ...] = ()) -
     path = prepared.directory / f"verdict{''.join(f'-{claim}' for claim in ids)}.json"
     write_atomically(path, verdict_json(prepared, evidence, gaps, verdicts))
     print(f"verdict:  {path}")
+    if ids:
+        return
+    pictures = all_figures(evidence, gaps, verdicts, prepared.run_id)
+    write_figures(prepared.directory, pictures)
+    if prepared.plan.config.record.tensorboard:
+        images = {f"verdict/{name}": picture.png for name, picture in pictures.items()}
+        Board(prepared.directory, dict(prepared.plan.grid.axes)).add_figures(images)
+    print(f"figures:  {prepared.directory / 'figures'}: {', '.join(pictures)}")
 
 
 def verdict_json(
@@ -83,7 +91,7 @@ def verdict_json(
         "choosing_seeds": [seeds[place] for place in evidence.choosing],
         "reporting_seeds": [seeds[place] for place in evidence.reporting],
         "gaps": {name: _gap_json(gap) for name, gap in gaps.items()},
-        "verdicts": [json.loads(verdict.to_json()) for verdict in _sorted(verdicts)],
+        "verdicts": [json.loads(verdict.to_json()) for verdict in failures_first(verdicts)],
         "left_out": list(evidence.notes),
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
@@ -127,23 +135,19 @@ def _gap_lines(name: str, gap: Gap | str) -> Iterator[str]:
 
 def _verdict_lines(verdicts: list[Verdict]) -> Iterator[str]:
     claims = {claim.id: claim for claim in ledger.CLAIMS}
-    counts = [(sum(v.verdict == name for v in verdicts), name) for name in ORDER]
+    counts = [(sum(v.verdict == name for v in verdicts), name) for name in FAILURES_FIRST]
     yield "claims, failures first: " + ", ".join(f"{n} {name}" for n, name in counts if n)
-    for verdict in _sorted(verdicts):
+    for verdict in failures_first(verdicts):
         claim = claims[verdict.claim]
         yield f"{verdict.verdict:<12} {verdict.claim}"
         texts = [f"{claim.sentence} [{claim.source}]"]
         if verdict.statistic is not None:
-            texts.append(f"{_spell(verdict.statistic)}, predicted {predicted(claim)}")
+            texts.append(f"{_spell(verdict.statistic)} {claim.unit}, predicted {claim.prediction}")
         texts.append(verdict.reason + (f"; {verdict.enough}" if verdict.enough else ""))
         texts += [f"note: {note}" for note in verdict.notes]
         for text in texts:
             lines = textwrap.wrap(text, 86, break_long_words=False, break_on_hyphens=False)
             yield textwrap.indent("\n".join(lines), " " * 13)
-
-
-def _sorted(verdicts: list[Verdict]) -> list[Verdict]:
-    return sorted(verdicts, key=lambda verdict: (ORDER.index(verdict.verdict), verdict.claim))
 
 
 def _spell(interval: Interval) -> str:

@@ -9,6 +9,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 
 from minima.record import board_cell, board_sweep
 from minima.record.board import Board
+from minima.record.figures import plane_png
 from minima.record.run_directory import RunDirectory
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
@@ -208,3 +209,16 @@ def test_without_validation_there_is_no_heat_map_of_it(make_cell):
     axes = {"batch_size": (32,), "learning_rate": (0.1,), "seed": (0,)}
     cell = make_cell() | {"validation_loss": math.nan}
     assert set(board_sweep.heat_maps(axes, [cell])) == {"all_cells/test_accuracy"}
+
+
+def test_figures_of_the_whole_sweep_are_added_once(run, plane):
+    png = plane_png(*plane)
+    board = Board(run.directory, plane[0])
+    for images in ({"verdict/gap": png}, {"verdict/gap": png}, {"verdict/claims": png}):
+        board.add_figures(images)
+    folder = run.directory / "tensorboard" / board_sweep.RUN
+    assert len(files(folder)) == 2
+    events = read(folder)
+    assert sorted(events.Tags()["images"]) == ["verdict/claims", "verdict/gap"]
+    assert [image.step for image in events.Images("verdict/claims")] == [1]
+    assert events.Images("verdict/gap")[0].encoded_image_string == png

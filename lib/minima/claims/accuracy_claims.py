@@ -71,7 +71,9 @@ def tuned_same_updates_infinite(evidence: Evidence) -> Measurement:
     name = "infinite_updates"
     _two_sizes(evidence, name)
     small, large = choose(evidence, name, 0), choose(evidence, name, -1)
-    return _difference(evidence, (name, small), (name, large))
+    times = large.batch_size / small.batch_size
+    note = f"at as many updates the large batch sees {times:g} times the examples, all of them new"
+    return _difference(evidence, (name, small), (name, large), notes=(note,))
 
 
 def large_over_small_half_life(evidence: Evidence) -> Measurement:

@@ -25,7 +25,7 @@ that they asked for, 80 % then decide.
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from minima.claims.choosing import UndecidedError
@@ -35,6 +35,7 @@ from minima.claims.intervals import Interval
 
 PASS, PARTIAL, FAIL = "PASS", "PARTIAL", "FAIL"
 DISPUTED, INCONCLUSIVE = "DISPUTED", "INCONCLUSIVE"
+FAILURES_FIRST = (FAIL, DISPUTED, PARTIAL, INCONCLUSIVE, PASS)
 SIGN, WITHIN, AT_MOST, NUMBER = "sign", "within", "at most", "number"
 # For an interval to fit between two lines in 80 % of runs, its standard error must be so much
 # smaller than for one line: (1.96 + 0.84) / (1.96 + 1.28).
@@ -106,6 +107,15 @@ class Claim:
     def effect(self) -> float:
         """The effect that the controls plant: the claimed size, or the margin."""
         return abs(self.predicted) if self.rule == SIGN else self.tolerance
+
+    @property
+    def prediction(self) -> str:
+        """The predicted side or values, in words, without the unit."""
+        if self.rule == SIGN:
+            return f"{'above' if self.predicted > 0 else 'below'} 0 (size {abs(self.predicted):g})"
+        if self.rule == NUMBER:
+            return f"{self.predicted:g} ± {self.tolerance:g}"
+        return f"{'within ±' if self.rule == WITHIN else 'at most '}{self.tolerance:g}"
 
 
 @dataclass(frozen=True)
@@ -223,6 +233,11 @@ def settle(verdicts: list[Verdict], claims: tuple[Claim, ...]) -> list[Verdict]:
             v = replace(v, verdict=DISPUTED, reason=reason)
         settled.append(v)
     return settled
+
+
+def failures_first(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """In the order of every report: the worst first, then by name."""
+    return sorted(verdicts, key=lambda v: (FAILURES_FIRST.index(v.verdict), v.claim))
 
 
 def _wanted(claim: Claim, found: Measurement) -> tuple[str, int | None, int | None]:

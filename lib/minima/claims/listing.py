@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from minima.claims.claim import AT_MOST, NUMBER, SIGN, Claim
+from minima.claims.claim import Claim
 from minima.claims.ledger import CLAIMS, find
 from minima.runtime.errors import UserError
 
@@ -23,7 +23,7 @@ def overview() -> str:
     """One entry per claim: id, sentence, prediction, source."""
     entries = []
     for claim in CLAIMS:
-        text = f"{claim.sentence} Predicted: {predicted(claim)}. [{claim.source}]"
+        text = f"{claim.sentence} Predicted: {claim.prediction} {claim.unit}. [{claim.source}]"
         entries.append(f"{claim.id}\n" + textwrap.indent(textwrap.fill(text, 92), "    "))
     entries.append("`python -m minima reproduce ID` puts one to the test.")
     return "\n".join(entries)
@@ -40,7 +40,7 @@ def detail(claim_id: str) -> str:
         "claim": claim.sentence,
         "source": claim.source,
         "protocol": claim.protocol,
-        "predicted": predicted(claim),
+        "predicted": f"{claim.prediction} {claim.unit}",
         "rule": claim.rule,
         "tolerance": f"{claim.tolerance:g} {claim.unit}",
         "needs": ", ".join(claim.needs),
@@ -53,17 +53,6 @@ def detail(claim_id: str) -> str:
         wrapped = textwrap.wrap(text, 82, break_long_words=False, break_on_hyphens=False)
         lines += [f"{name if i == 0 else '':<10} {line}" for i, line in enumerate(wrapped)]
     return "\n".join(lines)
-
-
-def predicted(claim: Claim) -> str:
-    """The prediction and its tolerance in a few words."""
-    if claim.rule == SIGN:
-        side = "above" if claim.predicted > 0 else "below"
-        return f"{side} 0 (size {abs(claim.predicted):g} {claim.unit})"
-    if claim.rule == NUMBER:
-        return f"{claim.predicted:g} ± {claim.tolerance:g} {claim.unit}"
-    margin = f"{claim.tolerance:g} {claim.unit}"
-    return f"at most {margin}" if claim.rule == AT_MOST else f"within ±{margin}"
 
 
 def command(claim_id: str, flags: Sequence[str], anywhere: bool = False) -> list[str]:

@@ -7,13 +7,13 @@ statistic less S - 1 times that without the seed.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minima.claims.choosing import UndecidedError, plane_of
 from minima.claims.claim import Measurement
-from minima.claims.evidence import Curves, Evidence, Floats
+from minima.claims.evidence import Bools, Curves, Evidence, Floats
 from minima.claims.intervals import Interval, t_interval
 from minima.claims.scaling import rate_exponent
 from minima.claims.steps_to_target import hyperbola
@@ -21,10 +21,44 @@ from minima.claims.steps_to_target import hyperbola
 TARGET = 0.9  # of the way from guessing to what every batch size reaches
 HALF_WAY = 0.5  # batch sizes that do not come so far are left out
 SLOPE_OCTAVES = 3  # at the smallest batch sizes, as science.md 1.6 asks
+NEVER = "a seed never reaches the target"
+NO_RATE = "at every rate a choosing seed never reaches the target"
+AT_ONCE = "at the target by the first evaluation"
 _LEAST_SIZES = 4  # a hyperbola has two parameters
 
 
-def steps_table(evidence: Evidence) -> tuple[Floats, Floats, tuple[str, ...]]:
+@dataclass(frozen=True)
+class TargetSteps:
+    """Updates that every batch size takes to a common validation accuracy.
+
+    Attributes:
+      target: that accuracy.
+      batch_sizes: (B,), all of the plane.
+      steps: (S, B) of the reporting seeds at the chosen rates; NaN where a seed never gets there
+        or no rate could be chosen, an upper bound where it is there by the first evaluation.
+      trained: (B,) updates that the longest run of each batch size makes: what "never" means.
+      left_out: batch sizes that no fit may use, NEVER, NO_RATE or AT_ONCE.
+    """
+
+    target: float
+    batch_sizes: Floats
+    steps: Floats
+    trained: Floats
+    left_out: dict[float, str]
+
+    @property
+    def kept(self) -> Bools:
+        """Which batch sizes a fit may use, (B,)."""
+        return ~np.isin(self.batch_sizes, list(self.left_out))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The target and what was left out, in words."""
+        left_out = (f"batch size {b:g} left out: {why}" for b, why in self.left_out.items())
+        return (f"target: validation accuracy {100 * self.target:.1f} %", *left_out)
+
+
+def target_steps(evidence: Evidence) -> TargetSteps:
     """Updates to a common validation accuracy, at the rate that gets there first.
 
     Each batch size has a best: the highest mean over choosing seeds, at any rate, of the highest
@@ -33,12 +67,8 @@ def steps_table(evidence: Evidence) -> tuple[Floats, Floats, tuple[str, ...]]:
     are chosen by mean updates of the choosing seeds, all of which must get there. Crossings are
     interpolated between evaluations.
 
-    Returns:
-      Batch sizes (K,), updates (S, K) of the reporting seeds, and notes on those left out: because
-      a seed never gets there, or is there by the first evaluation, whenever that was.
-
     Raises:
-      UndecidedError: no curves, no choosing seeds, or fewer than 2 batch sizes left.
+      UndecidedError: no curves, no choosing seeds, or no run that learns.
     """
     plane, curves = plane_of(evidence, "epochs"), evidence.curves
     choosing, reporting = list(evidence.choosing), list(evidence.reporting)
@@ -51,20 +81,38 @@ def steps_table(evidence: Evidence) -> tuple[Floats, Floats, tuple[str, ...]]:
         raise UndecidedError("runs that learn more than guessing")
     target = evidence.floor + TARGET * float(above[above >= HALF_WAY * above.max()].min())
     steps, early = _crossings(curves, target)
-    sizes, columns, notes = [], [], [f"target: validation accuracy {100 * target:.1f} %"]
+    table = np.full((len(reporting), len(plane.batch_sizes)), np.nan)
+    left_out = {}
     for b, size in enumerate(plane.batch_sizes):
         means = steps[b][:, choosing].mean(1)
-        r = int(np.nanargmin(means)) if np.isfinite(means).any() else 0
-        if not np.isfinite(steps[b, r, reporting]).all():
-            notes.append(f"batch size {size} left out: a seed never reaches the target")
+        if not np.isfinite(means).any():
+            left_out[float(size)] = NO_RATE
+            continue
+        r = int(np.nanargmin(means))
+        table[:, b] = steps[b, r, reporting]
+        if not np.isfinite(table[:, b]).all():
+            left_out[float(size)] = NEVER
         elif early[b, r, reporting].any():
-            notes.append(f"batch size {size} left out: at the target by the first evaluation")
-        else:
-            sizes.append(size)
-            columns.append(steps[b, r, reporting])
-    if len(sizes) < 2:
-        raise UndecidedError("more evaluations or a longer budget: " + "; ".join(notes))
-    return np.array(sizes, np.float64), np.array(columns).T, tuple(notes)
+            left_out[float(size)] = AT_ONCE
+    sizes = np.array(plane.batch_sizes, np.float64)
+    trained = np.nan_to_num(curves.steps).max((1, 2, 3))
+    return TargetSteps(target, sizes, table, trained, left_out)
+
+
+def steps_table(evidence: Evidence) -> tuple[Floats, Floats, tuple[str, ...]]:
+    """What fits of `target_steps` may use.
+
+    Returns:
+      Batch sizes (K,), updates (S, K) of the reporting seeds, and notes on those left out: because
+      a seed never gets there, or is there by the first evaluation, whenever that was.
+
+    Raises:
+      UndecidedError: no curves, no choosing seeds, or fewer than 2 batch sizes left.
+    """
+    found = target_steps(evidence)
+    if found.kept.sum() < 2:
+        raise UndecidedError("more evaluations or a longer budget: " + "; ".join(found.notes))
+    return found.batch_sizes[found.kept], found.steps[:, found.kept], found.notes
 
 
 def first_slope(evidence: Evidence) -> Measurement:

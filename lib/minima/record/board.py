@@ -5,9 +5,10 @@ own (see `board_cell`). A live TensorBoard keeps following the files it knows, s
 written again: what changes gets a file of a new name, and what is there is left alone.
 """
 
+import hashlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from minima.record import board_cell, board_sweep, hparams
@@ -92,6 +93,20 @@ class Board:
         """
         if self._cells:
             self._draw()
+
+    def add_figures(self, images: Mapping[str, bytes]) -> None:
+        """Shows figures (PNG files, by tag) of the whole sweep, unless the latest are the same.
+
+        Raises:
+          DiskFull: no room.
+        """
+        digest = hashlib.sha256(repr(sorted(images.items())).encode()).hexdigest()[:12]
+        earlier = sorted(self._sweep.glob(events_path("", "figures-*").name))
+        if earlier and earlier[-1].name.endswith(digest):
+            return
+        # Numbered, so that names rise, and TensorBoard's latest step is the latest file.
+        name, step = f"figures-{len(earlier):04d}-{digest}", len(earlier)
+        write_events(self._sweep, name, [summary_event(image_values(images), step)])
 
     def _write(self, cell: Cell) -> None:
         self._cells.append(cell)

@@ -62,7 +62,7 @@ class Reading:
         found = [point for point in points if point is not None]
         predicted = predict_test_set(self.plan, self.snapshots, found, self.mesh) == labels
         table = np.zeros((len(points), labels.size), bool)
-        table[[point is not None for point in points]] = predicted.reshape(len(found), -1)
+        table[[point is not None for point in points]] = predicted.reshape(len(found), labels.size)
         return table
 
     def curve(self, name: str) -> Floats:

@@ -1,0 +1,108 @@
+"""Memory of one update against batch size: the whole batch at once, or accumulated.
+
+Both are the engine's own functions on the same task: micro-steps until the batch is complete, then
+the update. They differ in the microbatch alone, which for the whole batch is the batch. Programs
+are compiled and never run; the numbers are the compiler's own plan of its buffers, so they are the
+same on every run of one machine and JAX version.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+
+from minima.sweep import lane as lanes_
+from minima.sweep.lane import Lane, Order, Recipe
+from minima.sweep.plan import Plan
+from minima.sweep.program import blank_order
+from minima.tasks.task import Arrays, to_arrays
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """Bytes that one update of one lane needs on its device.
+
+    Attributes:
+      batch_size: of the update.
+      microbatch: examples in one forward and backward pass.
+      temporary: buffers that live during the update only: activations, gradients.
+      arguments: the lane's state and the training set.
+      outputs: the lane's state after; where it takes the place of the state before, not counted.
+    """
+
+    batch_size: int
+    microbatch: int
+    temporary: int
+    arguments: int
+    outputs: int
+
+    @property
+    def total(self) -> int:
+        """The peak, as the compiler plans it."""
+        return self.temporary + self.arguments + self.outputs
+
+
+def whole_batches(plan: Plan, batch_sizes: Sequence[int]) -> list[StepMemory]:
+    """One forward and backward pass over the whole batch, for each batch size."""
+    measure = _measurer(plan)
+    return [replace(measure(size), batch_size=size) for size in batch_sizes]
+
+
+def accumulated(plan: Plan, batch_sizes: Sequence[int]) -> list[StepMemory]:
+    """Passes over the plan's microbatches, their gradients summed, for each batch size.
+
+    The batch size is an argument of the program, not a shape: one executable serves all. Where the
+    examples of a batch see each other there are no microbatches, and each size has its own.
+    """
+    measure, recipe = _measurer(plan), plan.recipe
+    coupled = recipe.task.model.couples_examples
+    return [
+        replace(measure(size if coupled else recipe.microbatch), batch_size=size)
+        for size in batch_sizes
+    ]
+
+
+def one_update(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
+    """Micro-steps until a batch is complete, then its update."""
+
+    def more(lane: Lane) -> jax.Array:
+        return ~lanes_.wants_update(lane, order)
+
+    def step(lane: Lane) -> Lane:
+        # A diverged lane wants no update, ever; here nothing looks at the status.
+        return lanes_.micro_step(recipe, lane, order, arrays)._replace(status=lane.status)
+
+    return lanes_.update(recipe, jax.lax.while_loop(more, step, lane), order)
+
+
+def _measurer(plan: Plan) -> Callable[[int], StepMemory]:
+    """A function of the microbatch; what it has compiled once it remembers."""
+    recipe = replace(plan.recipe, slab=0, branch=False)
+    arrays = jax.tree.map(_shape, to_arrays(plan.dataset, recipe.task.model.dtype))
+
+    @functools.cache
+    def measure(microbatch: int) -> StepMemory:
+        # One larger than the training set could not be trained with, but compiles to the size.
+        sized = replace(recipe, microbatch=microbatch)
+        order = jax.tree.map(_shape, blank_order(sized))
+        lane = jax.eval_shape(lambda o: lanes_.start(sized, o), order)
+        update = jax.jit(functools.partial(one_update, sized), donate_argnums=0)
+        found = update.lower(lane, order, arrays).compile().memory_analysis()
+        if found is None:
+            raise RuntimeError(f"the compiler of {jax.default_backend()} tells nothing of memory")
+        return StepMemory(
+            batch_size=microbatch,
+            microbatch=microbatch,
+            temporary=found.temp_size_in_bytes,
+            arguments=found.argument_size_in_bytes,
+            outputs=found.output_size_in_bytes - found.alias_size_in_bytes,
+        )
+
+    return measure
+
+
+def _shape(x: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(np.shape(x), np.asarray(x).dtype)

@@ -12,7 +12,7 @@ from minima.claims.choosing import UndecidedError
 from minima.claims.claim import FAILURES_FIRST, Verdict, failures_first
 from minima.claims.evidence import Evidence
 from minima.claims.figures import all_figures, write_figures
-from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, batch_gap
+from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, SameLoss, at_same_loss, batch_gap
 from minima.claims.intervals import Interval
 from minima.claims.power import detectable_effect
 from minima.claims.protocol import can_branch, split_seeds
@@ -61,6 +61,9 @@ def present(prepared: Prepared, evidence: Evidence, ids: tuple[str, ...] = ()) -
     print()
     for name, gap in gaps.items():
         print("\n".join(_gap_lines(name, gap)), end="\n\n")
+    same_loss = _same_loss(evidence)
+    if same_loss is not None:
+        print(_same_loss_line(same_loss), end="\n\n")
     print("\n".join(_verdict_lines(verdicts)))
     for note in evidence.notes:
         print(f"left out: {note}")
@@ -91,6 +94,7 @@ def verdict_json(
         "choosing_seeds": [seeds[place] for place in evidence.choosing],
         "reporting_seeds": [seeds[place] for place in evidence.reporting],
         "gaps": {name: _gap_json(gap) for name, gap in gaps.items()},
+        "at_same_loss": _same_loss_json(_same_loss(evidence)),
         "verdicts": [json.loads(verdict.to_json()) for verdict in failures_first(verdicts)],
         "left_out": list(evidence.notes),
     }
@@ -133,6 +137,21 @@ def _gap_lines(name: str, gap: Gap | str) -> Iterator[str]:
         yield f"  note: {note}"
 
 
+def _same_loss(evidence: Evidence) -> SameLoss | None:
+    try:
+        return at_same_loss(evidence)
+    except UndecidedError:
+        return None
+
+
+def _same_loss_line(found: SameLoss) -> str:
+    large = f"batch size {found.large.batch_size} at rate {found.large.rate:.3g}"
+    return (
+        f"at the same training loss (large over small: {found.ratio:.2f}), small less {large}: "
+        f"{_spell(found.difference)} points"
+    )
+
+
 def _verdict_lines(verdicts: list[Verdict]) -> Iterator[str]:
     claims = {claim.id: claim for claim in ledger.CLAIMS}
     counts = [(sum(v.verdict == name for v in verdicts), name) for name in FAILURES_FIRST]
@@ -171,6 +190,16 @@ def _gap_json(gap: Gap | str) -> dict[str, Any]:
         "interaction": _limits(next(iter(split.interactions.values()))),
         "accuracy": {name: _limits(interval) for name, interval in gap.accuracy.items()},
         "notes": list(gap.notes),
+    }
+
+
+def _same_loss_json(found: SameLoss | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "difference": _limits(found.difference),
+        "training_loss_ratio": found.ratio,
+        "learning_rate": found.large.rate,
     }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minima.claims.choosing import UndecidedError, reported_accuracy
-from minima.claims.gap import BOTH, FACTORS, RATE, UNTREATED, UPDATES, batch_gap
+from minima.claims.gap import BOTH, FACTORS, RATE, UNTREATED, UPDATES, at_same_loss, batch_gap
 from minima.claims.worlds import World
 
 # Rates four times apart, so that the choice is beyond doubt: small at 1/64, large at 4.
@@ -121,3 +121,16 @@ def test_what_can_not_be_split():
         batch_gap(replace(WORLD, reporting=1).draw(0))
     with pytest.raises(UndecidedError, match="a small and a large"):
         batch_gap(replace(WORLD, batch_sizes=(8,)).draw(0))
+
+
+def test_at_the_same_training_loss_the_difference_is_that_of_the_cells_read_there():
+    world = replace(WORLD, reporting=10).draw(3)
+    longer = world.planes["updates"]
+    planes = {**world.planes, "loss": replace(longer, train_loss=np.ones_like(longer.train_loss))}
+    found = at_same_loss(replace(world, planes=planes))
+    both = batch_gap(world)
+    assert found.ratio == 1
+    assert found.large == both.large[BOTH]
+    assert found.difference.n == 10
+    with pytest.raises(UndecidedError, match="loss"):
+        at_same_loss(world)

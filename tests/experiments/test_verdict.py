@@ -98,6 +98,12 @@ def test_parts_and_remainder_sum_to_the_raw_gap_in_every_order(verdict, data):
         assert total + left == pytest.approx(raw, abs=1e-9)
 
 
+def test_small_and_large_are_compared_at_a_training_loss_that_both_had(verdict):
+    found = verdict["at_same_loss"]
+    assert 0.5 < found["training_loss_ratio"] < 2
+    assert found["difference"]["low"] < found["difference"]["high"]
+
+
 def test_the_same_command_trains_nothing_and_writes_the_same_verdict(flagship, experiment):
     _, cwd, run = flagship
     before = (run / "verdict.json").read_bytes()

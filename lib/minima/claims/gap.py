@@ -16,6 +16,8 @@ Each plane is trained under its own budget, schedule included; none is cut out o
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from minima.claims.choosing import (
     Chosen,
     UndecidedError,
@@ -29,6 +31,7 @@ from minima.claims.choosing import (
 from minima.claims.decomposition import Split, Treatment, split_gap
 from minima.claims.evidence import Evidence
 from minima.claims.intervals import Interval, t_interval
+from minima.claims.two_level import crossed_interval
 
 FACTORS = ("rate", "updates")
 UNTREATED: Treatment = frozenset()
@@ -122,3 +125,35 @@ def _words(treatment: Treatment) -> str:
     names = {"rate": "tuned rate", "updates": "same updates"}
     given = " and ".join(names[factor] for factor in FACTORS if factor in treatment)
     return f"large, {given or 'as small'}"
+
+
+@dataclass(frozen=True)
+class SameLoss:
+    """Small and large batch where both have the same training loss, as nearly as states were kept.
+
+    Attributes:
+      difference: test accuracy of small less large, in points, over seeds and test examples.
+      ratio: of their training losses, large over small, geometric mean over seeds; 1 where matched.
+      large: the large batch's cell, its rate chosen there.
+    """
+
+    difference: Interval
+    ratio: float
+    large: Chosen
+
+
+def at_same_loss(evidence: Evidence) -> SameLoss:
+    """Compares the batch sizes at the same training loss.
+
+    Raises:
+      UndecidedError: the plane "loss" is missing, or fewer than 2 seeds report.
+    """
+    plane = plane_of(evidence, "loss")
+    if len(evidence.reporting) < 2:
+        raise UndecidedError("2 or more seeds to report on")
+    small = choose(evidence, "epochs", 0)
+    same, large = nearest_rate(plane, small.rate, 1 + 1e-6), choose(evidence, "loss", 1)
+    hits = [reported_hits(evidence, "loss", row, at) for row, at in ((0, same), (1, large.column))]
+    losses = plane.train_loss[1, large.column] / plane.train_loss[0, same]
+    ratio = float(np.exp(np.mean(np.log(losses[list(evidence.reporting)]))))
+    return SameLoss(crossed_interval(hits[0] - hits[1]), ratio, large)

@@ -9,7 +9,7 @@ from typing import Any
 from flagship_config import BRANCHES
 from minima.claims import ledger
 from minima.claims.choosing import UndecidedError
-from minima.claims.claim import FAILURES_FIRST, Verdict, failures_first
+from minima.claims.claim import FAILURES_FIRST, INCONCLUSIVE, Verdict, failures_first
 from minima.claims.evidence import Evidence
 from minima.claims.figures import all_figures, write_figures
 from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, SameLoss, at_same_loss, batch_gap
@@ -153,20 +153,29 @@ def _same_loss_line(found: SameLoss) -> str:
 
 
 def _verdict_lines(verdicts: list[Verdict]) -> Iterator[str]:
-    claims = {claim.id: claim for claim in ledger.CLAIMS}
+    """Measured claims in full; of the others their names, since what they need is in the file."""
     counts = [(sum(v.verdict == name for v in verdicts), name) for name in FAILURES_FIRST]
     yield "claims, failures first: " + ", ".join(f"{n} {name}" for n, name in counts if n)
-    for verdict in failures_first(verdicts):
-        claim = claims[verdict.claim]
-        yield f"{verdict.verdict:<12} {verdict.claim}"
-        texts = [f"{claim.sentence} [{claim.source}]"]
-        if verdict.statistic is not None:
-            texts.append(f"{_spell(verdict.statistic)} {claim.unit}, predicted {claim.prediction}")
-        texts.append(verdict.reason + (f"; {verdict.enough}" if verdict.enough else ""))
-        texts += [f"note: {note}" for note in verdict.notes]
-        for text in texts:
-            lines = textwrap.wrap(text, 86, break_long_words=False, break_on_hyphens=False)
-            yield textwrap.indent("\n".join(lines), " " * 13)
+    measured = [v for v in verdicts if v.controls is not None or v.verdict != INCONCLUSIVE]
+    for verdict in failures_first(measured):
+        yield from _verdict_entry(verdict)
+    if rest := [v.claim for v in verdicts if v not in measured]:
+        text = f"not measured (verdict.json says what each needs): {', '.join(rest)}"
+        yield textwrap.fill(text, 99, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def _verdict_entry(verdict: Verdict) -> Iterator[str]:
+    claim = ledger.find(verdict.claim)
+    texts = [f"{claim.sentence} [{claim.source}]"]
+    if verdict.statistic is not None:
+        found = f"{_spell(verdict.statistic)} {claim.unit}"
+        texts.append(f"{found}, predicted {claim.prediction}")
+    texts.append(verdict.reason + (f"; {verdict.enough}" if verdict.enough else ""))
+    texts += [f"note: {note}" for note in verdict.notes]
+    yield f"{verdict.verdict:<12} {verdict.claim}"
+    for text in texts:
+        lines = textwrap.wrap(text, 86, break_long_words=False, break_on_hyphens=False)
+        yield textwrap.indent("\n".join(lines), " " * 13)
 
 
 def _spell(interval: Interval) -> str:

@@ -18,6 +18,8 @@ from rescue_claims import judge_memory
 from rescue_config import MemoryConfig, PatientsConfig, RescueConfig
 from rescue_patients import patients
 
+pytestmark = pytest.mark.slow
+
 LARGE, SMALL = PRESETS["smoke"]["large_batch"], PRESETS["smoke"]["small_batch"]
 FILES = ("verdict.json", "memory.csv", "results.csv", "cells.jsonl", "run.flags")
 RESCUES = ("batch ÷ k", "batch, rate ÷ k", "batch ÷ k, rate ÷ √k")

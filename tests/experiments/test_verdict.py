@@ -9,6 +9,8 @@ import pytest
 
 from minima.claims.ledger import CLAIMS
 
+pytestmark = pytest.mark.slow
+
 FLAGS = (
     "--dataset=mnist1d",
     "--test_examples=500",

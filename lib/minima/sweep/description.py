@@ -36,6 +36,8 @@ def describe(plan: Plan) -> str:
         f"{plan.snapshot_bytes() / 2**20:,.0f} MiB of snapshots on disk",
         f"time       {_time(plan, total)}",
     ]
+    if plan.recipe.slab:
+        lines[-2] += f"; training set with the host, {plan.recipe.slab:,} examples a lane at a time"
     if plan.trunk:
         lines.insert(1, f"trunk      {plan.trunk.describe()}")
     return "\n".join(lines + _warnings(sizes[-1], steps[-1]))

@@ -3,8 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-PRESET ?= laptop
-BRANCHES ?= schedules
+PRESET ?= sweep
 FLAGS ?=
 PYTEST_FLAGS ?= -n 2 --dist loadfile
 LOGDIR ?= runs
@@ -31,7 +30,7 @@ help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 sweep: $(READY)  ## train a batch-size x learning-rate plane: make sweep FLAGS="--seeds=5"
-	@$(BIN)/python experiments/batch_size_vs_learning_rate.py --preset=$(PRESET) --branches=$(BRANCHES) $(FLAGS)
+	@$(BIN)/python experiments/batch_size_vs_learning_rate.py --preset=$(PRESET) $(FLAGS)
 
 test: $(READY)  ## run the tests: make test PYTEST_FLAGS="-k grid"
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)

@@ -84,7 +84,6 @@ PRESETS: dict[str, dict[str, object]] = {
     },
 }
 
-
 FRESH_TEST_EXAMPLES = 10_000  # where a data set draws them: 1,000 can't see a gap of a point
 
 
@@ -113,6 +112,11 @@ def main(config: FlagshipConfig) -> int:
     if code:
         return code
     show_plane(prepared)
+
+    if not config.sweep.record.snapshots:
+        print("no verdict: it reads what minima predict, and --snapshots=0 keeps none")
+        print(f"run: {prepared.directory}")
+        return 0
 
     # Judge: branches and twins of the plane, then every claim on what they say together.
     evidence = collect(prepared, config.verdict.branches, train_stage)

@@ -71,6 +71,9 @@ def collect(prepared: Prepared, branches: tuple[str, ...], train: Train) -> Evid
     """Trains the branches and twins of a finished plane, and reads it all; None where stopped."""
     found = Collection(read(prepared), train)
     found.planes["epochs"] = found.trunk.plane()
+    budget = found.config.training.budget
+    if budget.target or budget.early_stopping:
+        found.notes.append(f"epochs: with --budget={budget} cells stop by themselves, not together")
     steps = {"updates": _updates, "schedules": _schedules, "infinite": _infinite}
     for name in BRANCHES:
         reason = protocol.can_branch(found.config, name) if name in branches else "not asked for"

@@ -37,26 +37,12 @@ import command_line
 from minima import sweep
 from minima.record import results, terminal
 from minima.record.progress import Progress
-from rescue_config import RescueConfig
+from rescue_config import PRESETS, RescueConfig
 
 if TYPE_CHECKING:
     from minima.sweep.run import Prepared
 
 EXPERIMENT = "batch_size_rescue"
-
-PRESETS: dict[str, dict[str, object]] = {
-    "smoke": {
-        "seeds": "5",
-        "large_batch": 256,
-        "small_batch": 16,
-        "unstable_rate": 3.2,
-        "budget": "2epochs",
-        "evaluations": 2,
-        "test_examples": 1000,
-        "memory_batch_sizes": "16,64,256",
-    },
-    "laptop": {},
-}
 
 
 def main(config: RescueConfig) -> int:

@@ -120,3 +120,18 @@ class RescueConfig:
 def rounded(rate: float) -> float:
     """To six digits, so that two ways to one rate meet."""
     return float(f"{rate:.6g}")
+
+
+PRESETS: dict[str, dict[str, object]] = {
+    "smoke": {
+        "seeds": "5",
+        "large_batch": 256,
+        "small_batch": 16,
+        "unstable_rate": 3.2,
+        "budget": "2epochs",
+        "evaluations": 2,
+        "test_examples": 1000,
+        "memory_batch_sizes": "16,64,256",
+    },
+    "laptop": {},
+}

@@ -40,7 +40,10 @@ SOUND = "--model=mlp --batch_sizes=16 --budget=1epochs"
         ("--model=mlp --base_width=8", "--base_width=8: --parametrisation=standard has none"),
         ("--clip_norm=0", "--clip_norm=0: "),
         ("--evaluations=0", "--evaluations=0: "),
-        ("--model=cn", "--model=cn: choose one of linear, mlp, mlp_residual, cnn, cnn_small"),
+        (
+            "--model=cn",
+            "--model=cn: choose one of default, linear, mlp, mlp_residual, cnn",
+        ),
         ("--optimizer=sdg", "--optimizer=sdg: choose one of sgd, momentum, nesterov, adam"),
         ("--preset=smok", "--preset=smok: choose one of smoke"),
         ("--dataset=fashion", "did you mean fashion_mnist?"),

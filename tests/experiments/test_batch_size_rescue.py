@@ -9,13 +9,12 @@ from functools import partial
 import pytest
 from scipy import stats
 
-from batch_size_rescue import PRESETS
 from minima.claims.claim import FAIL, PARTIAL, PASS
 from minima.runtime.errors import UserError
 from minima.sweep.budgets import parse_budget
 from minima.sweep.step_memory import StepMemory
 from rescue_claims import judge_memory
-from rescue_config import MemoryConfig, PatientsConfig, RescueConfig
+from rescue_config import PRESETS, MemoryConfig, PatientsConfig, RescueConfig
 from rescue_patients import patients
 
 pytestmark = pytest.mark.slow

@@ -60,6 +60,7 @@ def make_run(tmp_path):
         with RunDirectory.open(tmp_path / "runs", "plane", run_id, config, "", axes) as run:
             for cell in cells:
                 run.append_cell(cell)
+            run.update_info(model="cnn_small")
         return results.load(run.directory)
 
     return make

@@ -68,7 +68,8 @@ def export(run: Run, directory: Path | str) -> Exported:
     if run.config["training"].get("batch_factor", 1) != 1:
         raise UserError(f"{run.path}: its batches grow, and a study has one batch size")
     task, training = run.config["task"], run.config["training"]
-    names = [_name(task["dataset"]), _name(task["model"]), _name(training["optimizer"])]
+    model = run.info.get("model", task["model"])  # what "default" stood for
+    names = [_name(task["dataset"]), _name(model), _name(training["optimizer"])]
     workload = Path(directory, *names)
     _claim(Path(directory), "/".join(names), f"{run.info['experiment']}/{run.info['run_id']}")
     statuses: Counter[str] = Counter()

@@ -97,7 +97,8 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
         try:
             _log_to(run.path("log.txt"))
             _log.info("plan\n%s", describe(plan))
-            run.update_info(resolved=plan.resolved(), devices=devices.description())
+            model = plan.recipe.task.model.name
+            run.update_info(resolved=plan.resolved(), model=model, devices=devices.description())
             keeper = _Keeper(run, plan)
             keeper.start()
             totals = _train(plan, run, keeper, stop, progress)

@@ -90,7 +90,7 @@ FRESH_TEST_EXAMPLES = 10_000  # where a data set draws them: 1,000 can't see a g
 def main(config: FlagshipConfig) -> int:
     """Plans, trains, shows the plane, and judges."""
     # They bring JAX and SciPy, which --help does without.
-    from flagship import collect
+    from flagship import cells_without_minimum, collect
     from minima.claims import listing
     from verdict_report import foreseen, present
 
@@ -113,8 +113,8 @@ def main(config: FlagshipConfig) -> int:
         return code
     show_plane(prepared)
 
-    if not config.sweep.record.snapshots:
-        print("no verdict: it reads what minima predict, and --snapshots=0 keeps none")
+    if missing := cells_without_minimum(prepared):
+        print(f"no verdict: {missing} cells were trained with --snapshots=0, which keeps no minima")
         print(f"run: {prepared.directory}")
         return 0
 

@@ -67,6 +67,13 @@ def read(prepared: Prepared) -> Reading:
     return Reading(prepared.plan, prepared.directory, mesh)
 
 
+def cells_without_minimum(prepared: Prepared) -> int:
+    """How many trained cells of a finished plane kept no state of their end."""
+    reading = read(prepared)
+    trained = {n: r for n, r in reading.records.items() if r["status"] not in readings.FAILED}
+    return sum(r["steps"] not in reading.snapshots.steps(n) for n, r in trained.items())
+
+
 def collect(prepared: Prepared, branches: tuple[str, ...], train: Train) -> Evidence | None:
     """Trains the branches and twins of a finished plane, and reads it all; None where stopped."""
     found = Collection(read(prepared), train)

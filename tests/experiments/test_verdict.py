@@ -144,10 +144,15 @@ def test_one_claim_is_judged_alone_and_leaves_the_whole_verdict(flagship, experi
 def test_without_snapshots_there_is_no_verdict_and_no_error(experiment, run_path, tmp_path):
     result = experiment("--preset=smoke", "--snapshots=0", cwd=tmp_path)
     assert result.returncode == 0
-    assert "no verdict: it reads what minima predict, and --snapshots=0 keeps none" in result.stdout
+    assert "cells were trained with --snapshots=0, which keeps no minima" in result.stdout
     run = run_path(result.stdout, tmp_path)
     assert not (run / "verdict.json").exists()
     assert not (run / "snapshots").exists()
+    again = experiment(
+        "--preset=smoke", cwd=tmp_path
+    )  # the same run: what is kept changes no number
+    assert again.returncode == 0
+    assert "no verdict" in again.stdout
 
 
 def test_what_is_no_claim_or_branch_is_refused_in_a_line(experiment, tmp_path):

@@ -15,7 +15,7 @@ from minima.record.snapshots import Snapshots
 from minima.sweep.minima import predict_test_set
 from minima.sweep.plan import Plan
 
-_FAILED = ("diverged", "collapsed")
+FAILED = ("diverged", "collapsed")
 _CURVES = ("train_loss", "validation_accuracy", "validation_loss")
 
 
@@ -76,7 +76,7 @@ class Reading:
     def _finals(self, name: str) -> Floats:
         table = np.full(self.shape, np.nan)
         for number, record in self.records.items():
-            if record["status"] not in _FAILED:
+            if record["status"] not in FAILED:
                 table[np.unravel_index(number, self.shape)] = record[name]
         return table
 
@@ -85,7 +85,7 @@ class Reading:
         for s in range(len(self.seeds)):
             number = self.number(b, r, s)
             record = self.records.get(number)
-            failed = record is None or record["status"] in _FAILED
+            failed = record is None or record["status"] in FAILED
             points.append(None if failed or record is None else (number, record["steps"]))
         return self.hits_at(points)
 

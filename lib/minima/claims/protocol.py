@@ -13,7 +13,7 @@ Configurations only: nothing here trains.
 import dataclasses
 from dataclasses import dataclass
 
-from minima.claims.choosing import choose
+from minima.claims.choosing import UndecidedError, choose
 from minima.claims.evidence import Evidence
 from minima.sweep.budgets import Budget
 from minima.sweep.config import BranchConfig, SweepConfig
@@ -52,7 +52,7 @@ def can_branch(config: SweepConfig, name: str) -> str:
     horizon_free = training.decay == "none" and not training.milestones
     bounds = training.budget
     plain = bounds.target is None and bounds.early_stopping is None
-    if name != "infinite" and not (horizon_free and plain):
+    if not (horizon_free and plain):
         return "branches need constant rates and a budget of epochs, steps or examples alone"
     if name == "infinite" and config.task.dataset not in _INFINITE:
         return f"--dataset={config.task.dataset} has no twin that never repeats"
@@ -85,12 +85,19 @@ def as_many_updates(
 
     At the rates from one below the smaller of the two chosen ones to one above the larger: a better
     one farther away would show as an optimum at the edge.
+
+    Raises:
+      UndecidedError: no rate can be chosen, or all batch sizes make the same updates.
     """
     sizes, rates = config.grid.batch_sizes, config.grid.learning_rates
     columns = [choose(evidence, plane, row).column for row in (0, -1)]
     picked = rates[max(0, min(columns) - 1) : max(columns) + 2]
     most = plan_timeline(config, sizes[0], num_examples).steps
     made = plan_timeline(config, sizes[-1], num_examples).steps
+    if made == most:
+        raise UndecidedError(
+            "a budget of epochs or examples: at one of steps, updates are the same"
+        )
     return Stage(
         "updates" if plane == "epochs" else "infinite_updates",
         dataclasses.replace(
@@ -112,15 +119,20 @@ def as_many_updates(
 
 
 def switches(config: SweepConfig, trunk: str, evidence: Evidence, num_examples: int) -> list[Stage]:
-    """Halfway: the rate over FACTOR, or the batch times FACTOR, to the same number of examples."""
+    """Halfway: the rate over FACTOR, or the batch times FACTOR, to the same number of examples.
+
+    Raises:
+      UndecidedError: no state was kept between the beginning and the end.
+    """
     size = config.grid.batch_sizes[0]
     rate = choose(evidence, "epochs", 0).rate
     course = plan_timeline(config, size, num_examples)
-    count, marks = config.record.snapshots, course.evaluations
-    middle = count // 2
-    half = marks[-(-middle * len(marks) // count) - 1]
+    kept = course.kept(config.record.snapshots)
+    if len(kept) < 2:
+        raise UndecidedError("2 or more --evaluations, to switch at one of them")
+    half = kept[len(kept) // 2 - 1]
     left = course.examples(course.steps) - course.examples(half)
-    branch = BranchConfig(trunk, middle, size, rate)
+    branch = BranchConfig(trunk, len(kept) // 2, size, rate)
     pairs = {"decayed": (size, rate / FACTOR), "grown": (FACTOR * size, rate)}
     return [
         Stage(

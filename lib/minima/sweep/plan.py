@@ -82,10 +82,9 @@ class Plan:
         timeline = self.timeline(cell)
         return timeline.examples(timeline.steps)
 
-    def snapshot_steps(self, cell: Cell) -> frozenset[int]:
+    def snapshot_steps(self, cell: Cell) -> tuple[int, ...]:
         """Updates after which this cell's state is kept; it is kept where the cell ends, too."""
-        count, at = self.config.record.snapshots, self.timeline(cell).evaluations
-        return frozenset(at[math.ceil(k * len(at) / count) - 1] for k in range(1, count + 1))
+        return self.timeline(cell).kept(self.config.record.snapshots)
 
     def order(self, cell: Cell, fresh: bool = True) -> Order:
         """The cell as scalars, and its schedule, for a lane."""
@@ -108,13 +107,19 @@ class Plan:
 
     def snapshot_bytes(self) -> int:
         """Room on disk for the states that are kept."""
-        state = jax.tree.leaves(blank_initial(self.recipe))
-        return sum(leaf.nbytes for leaf in state) * len(self.cells) * self.config.record.snapshots
+        state = _bytes(blank_initial(self.recipe))
+        return state * len(self.cells) * self.config.record.snapshots
 
     def memory_bytes(self) -> int:
-        """Device memory for the state of all lanes and the data on every device."""
-        lane = empty_lanes(self.recipe, Layout(1, 1, 1))
-        state = sum(leaf.nbytes for leaf in jax.tree.leaves(lane)) * self.layout.lanes
+        """Device memory for the state of all lanes and the data on every device.
+
+        Reported snapshots are two more copies of what a branch would need: one is read while the
+        next is made; orders of a branch hold one.
+        """
+        recipe = self.recipe
+        lane = _bytes(empty_lanes(recipe, Layout(1, 1, 1)))
+        lane += _bytes(blank_initial(recipe)) * (2 * recipe.snapshots + recipe.branch)
+        state = lane * self.layout.lanes
         parts = [self.dataset.validation, self.dataset.test]
         parts += [] if self.recipe.slab else [self.dataset.train]
         data = sum(part.inputs.nbytes + part.labels.nbytes for part in parts)
@@ -129,6 +134,10 @@ class Plan:
             "block": self.layout.block,
             "devices": self.layout.devices,
         }
+
+
+def _bytes(tree: Any) -> int:
+    return sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
 
 
 def load_task(config: SweepConfig) -> tuple[Task, Dataset]:

@@ -4,6 +4,7 @@ Plain whole numbers on the host. The device gets them as arrays, so one program 
 batch grows and cells whose rate drops; the host uses them to foresee where every lane stands.
 """
 
+import bisect
 import functools
 import itertools
 import math
@@ -71,7 +72,15 @@ class Timeline:
 
     def evaluation_after(self, step: int) -> int:
         """The first update after `step` that ends in an evaluation."""
-        return next(at for at in self.evaluations if at > step)
+        return self.evaluations[bisect.bisect_right(self.evaluations, step)]
+
+    def kept(self, count: int) -> tuple[int, ...]:
+        """The updates after which `count` snapshots are taken, evenly spaced, the last at the end.
+
+        Fewer where there are fewer evaluations.
+        """
+        at = self.evaluations
+        return tuple(sorted({at[math.ceil(k * len(at) / count) - 1] for k in range(1, count + 1)}))
 
     def _sum(self, step: int, per_update: Sequence[int]) -> int:
         ends = [*(phase.start for phase in self.phases[1:]), step]

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from minima.claims.decomposition import Split
-from minima.claims.evidence import Evidence
-from minima.claims.intervals import Interval
+from minima.claims.evidence import Evidence, Floats
 from minima.sweep.run import Prepared
 from minima.sweep.step_memory import StepMemory
 from rescue_claims import Judged
@@ -73,9 +72,9 @@ def _arm_json(patient: Patient, arm: Arm, evidence: Evidence) -> dict[str, Any]:
         "batch_size": arm.batch_size,
         "learning_rate": arm.rate,
         "failed": int(np.isnan(losses).sum()),
-        "failed_percent": _limits(failures(evidence, arm)),
-        "test_accuracy": _limits(interval_of(own)),
-        "less_the_sick_run": _limits(interval_of(own - hits(evidence, patient.sick))),
+        "failed_percent": failures(evidence, arm).limits(),
+        "test_accuracy": _limits(own),
+        "less_the_sick_run": _limits(own - hits(evidence, patient.sick)),
         "train_loss": float(np.nanmean(losses)) if np.isfinite(losses).any() else None,
     }
 
@@ -84,16 +83,15 @@ def _split_json(split: Split | None) -> dict[str, Any] | None:
     if split is None:
         return None
     return {
-        "raw_gap": _limits(split.raw_gap),
-        "parts": {name: _limits(part) for name, part in split.parts.items()},
+        "raw_gap": split.raw_gap.limits(),
+        "parts": {name: part.limits() for name, part in split.parts.items()},
         "orders": {
-            " then ".join(order): {name: _limits(part) for name, part in steps.items()}
+            " then ".join(order): {name: part.limits() for name, part in steps.items()}
             for order, steps in split.orders.items()
         },
     }
 
 
-def _limits(interval: Interval | None) -> dict[str, float] | None:
-    if interval is None:
-        return None
-    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+def _limits(values: Floats) -> dict[str, float] | None:
+    found = interval_of(values)
+    return None if found is None else found.limits()

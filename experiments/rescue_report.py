@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+import flagship
 import rescue_figures
-from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, Claim
+from minima.claims.claim import FAILURES_FIRST
 from minima.claims.decomposition import Split
 from minima.claims.evidence import Evidence
 from minima.claims.intervals import Interval
-from minima.claims.readings import Reading
 from minima.record.files import write_atomically
-from minima.runtime import devices
-from minima.sweep.program import AXIS
 from minima.sweep.run import Prepared
 from rescue_claims import Judged
 from rescue_files import Memory, memory_csv, verdict_json
@@ -28,8 +26,6 @@ from rescue_patients import (
     train_loss,
 )
 
-ORDER = (FAIL, DISPUTED, PARTIAL, INCONCLUSIVE, PASS)
-
 
 def announce(sick: Sequence[Patient]) -> str:
     """Who is treated how, before anything is trained."""
@@ -43,9 +39,7 @@ def announce(sick: Sequence[Patient]) -> str:
 
 def read(prepared: Prepared) -> Evidence:
     """A finished run; nothing is chosen, so all seeds report."""
-    plan = prepared.plan
-    mesh = devices.make_mesh(AXIS, plan.layout.devices)
-    plane = Reading(plan, prepared.directory, mesh).plane()
+    plan, plane = prepared.plan, flagship.read(prepared).plane()
     return Evidence(
         planes={"epochs": plane},
         curves=None,
@@ -64,7 +58,7 @@ def present(
     judged: list[Judged],
 ) -> None:
     """Prints everything, and writes verdict.json, memory.csv and the figures."""
-    ordered = sorted(judged, key=lambda each: ORDER.index(each[1].verdict))
+    ordered = sorted(judged, key=lambda each: FAILURES_FIRST.index(each[1].verdict))
     for patient in sick:
         print("\n" + "\n".join(_patient_lines(patient, evidence)))
     print("\n" + "\n".join(_memory_lines(prepared, memory)))
@@ -140,14 +134,16 @@ def _memory_lines(prepared: Prepared, memory: Memory) -> Iterator[str]:
 
 
 def _verdict_lines(ordered: list[Judged]) -> Iterator[str]:
-    counts = ", ".join(f"{sum(v.verdict == name for _, v in ordered)} {name}" for name in ORDER)
+    counts = ", ".join(
+        f"{sum(v.verdict == name for _, v in ordered)} {name}" for name in FAILURES_FIRST
+    )
     yield f"verdicts, failures first: {counts}"
     for claim, verdict in ordered:
         yield f"{verdict.verdict:<12} {claim.id}: {claim.sentence} [{claim.source}]"
         parts = [verdict.reason, *filter(None, [verdict.enough])]
         if verdict.statistic is not None:
             found = f"{_statistic(verdict.statistic)} {claim.unit}"
-            parts.insert(0, f"{found}, predicted {_predicted(claim)}")
+            parts.insert(0, f"{found}, predicted {claim.prediction}")
         yield f"{'':<12} {'; '.join(parts)}"
         for note in verdict.notes:
             yield f"{'':<12} note: {note}"
@@ -155,14 +151,6 @@ def _verdict_lines(ordered: list[Judged]) -> Iterator[str]:
 
 def _statistic(interval: Interval) -> str:
     return f"{interval.estimate:+.2f}" if interval.method == "exact" else _spell(interval, "+")
-
-
-def _predicted(claim: Claim) -> str:
-    if claim.rule == "sign":
-        return f"above 0 (size {claim.predicted:g})"
-    if claim.rule == "at most":
-        return f"at most {claim.tolerance:g}"
-    return f"{claim.predicted:g} ± {claim.tolerance:g}"
 
 
 def _interval(values: np.ndarray, sign: str = "") -> str:

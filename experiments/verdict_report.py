@@ -189,15 +189,15 @@ def _gap_json(gap: Gap | str) -> dict[str, Any]:
     return {
         "small": gap.small.batch_size,
         "large": gap.large[BOTH].batch_size,
-        "raw_gap": _limits(split.raw_gap),
-        "parts": {name: _limits(part) for name, part in split.parts.items()},
-        "remainder": _limits(split.remainder),
+        "raw_gap": split.raw_gap.limits(),
+        "parts": {name: part.limits() for name, part in split.parts.items()},
+        "remainder": split.remainder.limits(),
         "orders": {
-            " then ".join(order): {name: _limits(part) for name, part in steps.items()}
+            " then ".join(order): {name: part.limits() for name, part in steps.items()}
             for order, steps in split.orders.items()
         },
-        "interaction": _limits(next(iter(split.interactions.values()))),
-        "accuracy": {name: _limits(interval) for name, interval in gap.accuracy.items()},
+        "interaction": next(iter(split.interactions.values())).limits(),
+        "accuracy": {name: interval.limits() for name, interval in gap.accuracy.items()},
         "notes": list(gap.notes),
     }
 
@@ -206,11 +206,7 @@ def _same_loss_json(found: SameLoss | None) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
-        "difference": _limits(found.difference),
+        "difference": found.difference.limits(),
         "training_loss_ratio": found.ratio,
         "learning_rate": found.large.rate,
     }
-
-
-def _limits(interval: Interval) -> dict[str, float]:
-    return {"estimate": interval.estimate, "low": interval.low, "high": interval.high}

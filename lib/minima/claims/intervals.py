@@ -56,6 +56,10 @@ class Interval:
         """Whether the data speak against `value` at this confidence."""
         return not self.contains(value)
 
+    def limits(self) -> dict[str, float]:
+        """Estimate and limits by name, for a file."""
+        return {"estimate": self.estimate, "low": self.low, "high": self.high}
+
     def map(self, function: Callable[[float], float]) -> "Interval":
         """The interval of an increasing function of the estimate, such as `math.exp`."""
         estimate, low, high = map(function, (self.estimate, self.low, self.high))

@@ -151,8 +151,8 @@ def _draw_broken_line(plot: Axes, found: TargetSteps) -> Iterator[Any]:
     plot.plot(x, steps, color=PURPLE, linewidth=1.5, linestyle=(0, (5, 2)))
     plot.axvspan(fit.critical.low, fit.critical.high, color=PURPLE, alpha=0.15, linewidth=0)
     plot.axvline(fit.critical.estimate, color=PURPLE, alpha=0.5, linewidth=0.8)
-    line = {"color": PURPLE, "linewidth": 1.5, "linestyle": (0, (5, 2))}
-    yield Line2D([], [], **line, label=_broken_words(fit))  # type: ignore[arg-type]
+    line: dict[str, Any] = {"color": PURPLE, "linewidth": 1.5, "linestyle": (0, (5, 2))}
+    yield Line2D([], [], **line, label=_broken_words(fit))
     label = f"its break at batch size {spell_sizes(fit.critical)}"
     yield Patch(color=PURPLE, alpha=0.15, linewidth=0, label=label)
 
@@ -169,9 +169,9 @@ def _draw_perfect(plot: Axes, found: TargetSteps) -> Iterator[Any]:
     first = int(np.flatnonzero(found.kept)[0])
     size, steps = found.batch_sizes[first], float(np.median(found.steps[:, first]))
     x = found.batch_sizes[[first, -1]]
-    line = {"color": GREY, "linewidth": 1.0, "linestyle": ":"}
-    plot.plot(x, steps * size / x, **line)  # type: ignore[arg-type]
-    yield Line2D([], [], **line, label="slope −1: perfect scaling")  # type: ignore[arg-type]
+    line: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "linestyle": ":"}
+    plot.plot(x, steps * size / x, **line)
+    yield Line2D([], [], **line, label="slope −1: perfect scaling")
 
 
 def _usable(found: TargetSteps) -> Floats:

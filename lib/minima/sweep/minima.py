@@ -10,13 +10,14 @@ import numpy as np
 from minima.record.snapshots import Snapshots
 from minima.sweep.branch import from_arrays
 from minima.sweep.lane import Snapshot
+from minima.sweep.passes import CHUNK
 from minima.sweep.plan import Plan
 from minima.sweep.program import AXIS, blank_initial
+from minima.sweep.slabs import empty
 from minima.tasks.models import Params, State
 from minima.tasks.task import Arrays, Task, to_arrays
 
 _GROUP = 16  # minima a device takes at a time
-_CHUNK = 256  # test examples at a time
 
 Point = tuple[int, int]  # (number of the cell, updates at the snapshot)
 
@@ -39,10 +40,8 @@ def predict_test_set(
       UserError: a state is missing or damaged.
     """
     task = plan.recipe.task
-    arrays = to_arrays(plan.dataset, task.model.dtype)
-    arrays = jax.device_put(
-        arrays._replace(train=arrays.validation), jax.NamedSharding(mesh, jax.P())
-    )
+    arrays = empty(to_arrays(plan.dataset, task.model.dtype))
+    arrays = jax.device_put(arrays, jax.NamedSharding(mesh, jax.P()))
     predict = _predictor(task, mesh)
     width, like = _GROUP * mesh.size, blank_initial(plan.recipe)
     found = []
@@ -67,7 +66,7 @@ def _predictor(task: Task, mesh: jax.sharding.Mesh) -> jax.stages.Wrapped:
     def one(variables: tuple[Params, State], arrays: Arrays) -> jax.Array:
         inputs, labels = arrays.test
         n = len(labels)
-        chunk = min(n, _CHUNK)
+        chunk = min(n, CHUNK)
         starts = jnp.arange(-(-n // chunk), dtype=jnp.int32) * chunk
 
         def predict(start: jax.Array) -> jax.Array:

@@ -132,7 +132,10 @@ def test_a_failed_control_decides_nothing(monkeypatch):
 
 def test_a_caveat_makes_a_pass_partial():
     values = values_of(1, 0.3, 10)
-    measure = lambda _: Measurement(t_interval(values), values, caveat="half untested")  # noqa: E731
+
+    def measure(_):
+        return Measurement(t_interval(values), values, caveat="half untested")
+
     verdict = claims.judge_claim(a_claim(measure=measure), NOTHING)
     assert (verdict.verdict, verdict.reason) == ("PARTIAL", "half untested")
 

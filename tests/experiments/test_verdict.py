@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+import minima
 from minima.claims.ledger import CLAIMS
 
 pytestmark = pytest.mark.slow
@@ -100,9 +101,23 @@ def test_parts_and_remainder_sum_to_the_raw_gap_in_every_order(verdict, data):
         assert total + left == pytest.approx(raw, abs=1e-9)
 
 
-def test_small_and_large_are_compared_at_a_training_loss_that_both_had(verdict):
-    found = verdict["at_same_loss"]
-    assert 0.5 < found["training_loss_ratio"] < 2
+def test_small_and_large_are_compared_where_their_training_losses_are_nearest(flagship, verdict):
+    run, found, ratios = flagship[2], verdict["at_same_loss"], []
+    curves = {tuple(cell["cell"].values()): cell["trajectory"] for cell in minima.load(run).cells}
+    [longer] = [
+        branch
+        for branch in map(minima.load, run.parent.iterdir())
+        if branch.config["branch"]["branch_from"].endswith(run.name)
+        and branch.config["grid"]["batch_sizes"] == [256]
+    ]
+    for cell in longer.cells:
+        seed = cell["cell"]["seed"]
+        if cell["cell"]["learning_rate"] == found["learning_rate"] and seed in REPORTING:
+            wanted = curves[16, best_rate(run, 16), seed]["train_loss"][-1]
+            off = np.log(np.array(cell["trajectory"]["train_loss"]) / wanted)
+            ratios.append(off[np.abs(off).argmin()])
+    assert len(ratios) == len(REPORTING)
+    assert found["training_loss_ratio"] == pytest.approx(np.exp(np.mean(ratios)))
     assert found["difference"]["low"] < found["difference"]["high"]
 
 

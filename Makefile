@@ -7,8 +7,10 @@ PRESET ?= sweep
 FLAGS ?=
 PYTEST_FLAGS ?= -n 2 --dist loadfile
 LOGDIR ?= runs
+ROWS ?=
 
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 STAMP := $(VENV)/.stamp
 ifdef DEVICE  # make sweep DEVICE=cuda13, or tpu: adds that plugin of the locked jax
 READY := $(STAMP)-$(DEVICE)
@@ -24,7 +26,7 @@ CHECKED := lib experiments tests $(wildcard launch benchmarks)
 export UV_PYTHON_DOWNLOADS := never
 
 .DELETE_ON_ERROR:
-.PHONY: help sweep test check check-lock format docs lock tensorboard clean
+.PHONY: help sweep test benchmark check check-lock format docs lock tensorboard clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -34,6 +36,9 @@ sweep: $(READY)  ## train a batch-size x learning-rate plane: make sweep FLAGS="
 
 test: $(READY)  ## run the tests: make test PYTEST_FLAGS="-k grid"
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+benchmark: $(READY) $(PEERS)/.stamp  ## us and the peers side by side: make benchmark ROWS="records help"
+	@$(BIN)/python benchmarks/run.py --peers=$(PEERS)/bin/python $(ROWS)
 
 check: $(STAMP) check-lock  ## format, lint, types, and the lock against pyproject.toml
 	@$(BIN)/ruff format --check --quiet $(CHECKED) || { echo "error: run make format" >&2; exit 1; }
@@ -71,6 +76,13 @@ $(STAMP): requirements.txt pyproject.toml
 	exit 1; }
 	@echo "Setting up $(VENV) from requirements.txt (once; a minute with pip, seconds with uv)"
 	@$(if $(shell command -v uv),$(UV_SETUP),$(PIP_SETUP))
+	@touch $@
+
+# PyTorch and tensorboardX stay out of the environment that minima runs in.
+$(PEERS)/.stamp: benchmarks/requirements.txt
+	@echo "Setting up $(PEERS) from benchmarks/requirements.txt (once)"
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install -qq --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
 $(STAMP)-%: $(STAMP)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minima.sweep.budgets import Budget
-from minima.sweep.slots import Slot
+from minima.sweep.slots import Slot, free_lanes
 from minima.sweep.timeline import make_timeline
 
 
@@ -50,3 +50,20 @@ def test_a_resumed_slot_goes_on_where_it_was():
         assert (again.finished, again.step) == (slot.finished, slot.step)
         assert slot.finished or again.micro_left == slot.micro_left
         assert not again.fresh
+
+
+def test_lanes_are_filled_so_that_devices_have_equally_many():
+    assert free_lanes([False] * 6, devices=2) == [0, 3, 1, 4, 2, 5]
+    assert free_lanes([True, True, False, False, False, True], devices=2) == [3, 2, 4]
+    assert free_lanes([True] * 4, devices=4) == []
+    rng = np.random.default_rng(2)
+    for _ in range(100):
+        devices, each = int(rng.integers(1, 5)), int(rng.integers(1, 6))
+        busy = rng.random(devices * each) < 0.5
+        free = free_lanes(list(busy), devices)
+        assert sorted(free) == list(np.flatnonzero(~busy))
+        work = busy.reshape(devices, each).sum(axis=1)
+        for lane in free:  # each goes to a device that has the least of those with a free lane
+            device = lane // each
+            assert work[device] == min(work[d] for d in range(devices) if work[d] < each)
+            work[device] += 1

@@ -6,6 +6,7 @@ that stop early (diverged, target, patience) are noticed a segment later, when t
 read.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from minima.sweep.timeline import Timeline
@@ -86,3 +87,19 @@ class Slot:
         return self.timeline.micro_steps(there, self.microbatch) - self.timeline.micro_steps(
             self.step, self.microbatch
         )
+
+
+def free_lanes(busy: Sequence[bool], devices: int) -> list[int]:
+    """The lanes without work in the order in which to fill them: the idlest device's first.
+
+    A device walks its lanes one after the other, so what counts is how many each has to walk.
+
+    Args:
+      busy: for each lane, whether it has work; lanes of a device lie together.
+      devices: how many there are.
+    """
+    each, ranked = len(busy) // devices, []
+    for begin in range(0, len(busy), each):
+        idle = [lane for lane in range(begin, begin + each) if not busy[lane]]
+        ranked += [(each - len(idle) + rank, lane) for rank, lane in enumerate(idle)]
+    return [lane for _, lane in sorted(ranked)]

@@ -24,7 +24,7 @@ from minima.sweep.lane import Lane, Order, Snapshot
 from minima.sweep.plan import Plan
 from minima.sweep.program import AXIS, Report, blank_order, compile_program, empty_lanes
 from minima.sweep.slabs import HostTrainingSet, empty
-from minima.sweep.slots import Slot
+from minima.sweep.slots import Slot, free_lanes
 from minima.tasks.task import Arrays, to_arrays
 
 OnSnapshot = Callable[[int, int, Snapshot], None]
@@ -225,9 +225,9 @@ class _Loop:
 
     def _dispatch(self) -> _Flight | None:
         """Puts pending cells into free lanes and starts a segment, if any lane has work."""
-        for i, slot in enumerate(self.slots):
-            if slot is None or slot.finished:
-                self.slots[i] = self._slot(self.pending.popleft()) if self.pending else slot
+        busy = [slot is not None and not slot.finished for slot in self.slots]
+        for lane in free_lanes(busy, self.plan.layout.devices)[: len(self.pending)]:
+            self.slots[lane] = self._slot(self.pending.popleft())
         working = [slot for slot in self.slots if slot and not slot.finished]
         if not working:
             return None

@@ -35,11 +35,11 @@ LATE = tuple(1e-4 * 2**k for k in range(9))
 EARLY = (*LATE[:6], 1e5, 1e6, 1e7)  # the last three diverge within a few updates
 
 
-def configure(work: Workload, workdir: str = "", count: int = 0) -> SweepConfig:
-    """The workload as a sweep of one seed."""
+def configure(work: Workload, workdir: str = "", count: int = 0, seeds: int = 1) -> SweepConfig:
+    """The workload as a sweep on `count` devices (0: all)."""
     return SweepConfig(
         task=TaskConfig(dataset=work.dataset, model=work.model),
-        grid=GridConfig(work.batch_sizes, work.learning_rates, (0,)),
+        grid=GridConfig(work.batch_sizes, work.learning_rates, tuple(range(seeds))),
         training=TrainingConfig(budget=Budget(epochs=work.epochs), evaluations=work.epochs),
         engine=EngineConfig(devices=count),
         record=RecordConfig(workdir=workdir),
@@ -59,12 +59,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("model", choices=sorted(WORKLOADS))
     parser.add_argument("--devices", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--cells", type=int, default=0)
     parser.add_argument("--endings", choices=["early", "late"])
     parser.add_argument("--bare", action="store_true", help="write nothing at all")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as workdir:
-        config = configure(WORKLOADS[args.model], workdir, args.devices)
+        config = configure(WORKLOADS[args.model], workdir, args.devices, args.seeds)
         if args.cells:
             config = with_cells(config, args.cells)
         if args.endings:

@@ -1,0 +1,42 @@
+"""Training rate against lanes under one vmap, until memory ends: widths.py MODEL
+
+Prints one JSON line: examples per second by width, and where it stopped.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import jax
+
+from minima.runtime import devices
+from minima.sweep import prepare, probe
+from minima.sweep.program import AXIS
+from minima.tasks.task import to_arrays
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from sides.minima_plane import configure
+from workloads import WORKLOADS
+
+WIDTHS = tuple(4**k for k in range(9))
+
+
+def main(model: str) -> None:
+    """Measures widths 1, 4, 16, … on one device."""
+    plan = prepare(configure(WORKLOADS[model], "runs", 1), "benchmark").plan
+    mesh = devices.make_mesh(AXIS, 1)
+    host = to_arrays(plan.dataset, plan.recipe.task.model.dtype)
+    arrays = jax.device_put(host, jax.NamedSharding(mesh, jax.P()))
+    rates, ended = {}, "the widest measured"
+    for width in WIDTHS if jax.default_backend() != "cpu" else WIDTHS[:3]:
+        try:
+            rates |= dict(probe.measure(plan.recipe, arrays, (width,), mesh))
+        except jax.errors.JaxRuntimeError as error:
+            ended = f"width {width}: {str(error).splitlines()[0][:120]}"
+            break
+    best = max(rates.values())
+    print(json.dumps({"seconds": 1 / best, "rates": rates, "ended": ended}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""What a minimum LOOKS like: curvature and sharpness, each number with its error."""

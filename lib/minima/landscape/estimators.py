@@ -1,0 +1,149 @@
+"""Numbers of a symmetric matrix that is known by its products only, each with its error.
+
+Everything is traced: under `jax.lax.map` or `jax.vmap` one compilation measures many minima.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from matfree import decomp
+
+from minima.landscape.operators import Operator
+
+_TOLERANCE = 1e-2  # a residual below this share of an eigenvalue counts as converged
+
+
+class Estimate(NamedTuple):
+    """A number with its error; arrays of one shape.
+
+    Attributes:
+      value: the estimate.
+      standard_error: over probes, NaN where nothing is random.
+      residual: distance to the nearest true eigenvalue at most, NaN where it is none.
+      converged: whether the residual, or the standard error, is small beside the value.
+      probes: int32, random vectors behind the standard error; 1 for Krylov methods.
+    """
+
+    value: jax.Array
+    standard_error: jax.Array
+    residual: jax.Array
+    converged: jax.Array
+    probes: jax.Array
+
+
+class Ritz(NamedTuple):
+    """What Lanczos knows after k products; ascending.
+
+    Attributes:
+      values: (k,) approximate eigenvalues.
+      weights: (k,) squared overlaps of the start with their vectors; they sum to 1.
+      residuals: (k,) bounds: within each lies a true eigenvalue.
+    """
+
+    values: jax.Array
+    weights: jax.Array
+    residuals: jax.Array
+
+
+def lanczos(operator: Operator, start: jax.Array, steps: int) -> Ritz:
+    """Lanczos with full reorthogonalisation (matfree), from `start`, at most as long as it."""
+    steps = min(steps, len(start))
+    algorithm = decomp.tridiag_sym(steps, reortho="full", custom_vjp=False)
+    _, small, beyond, _ = algorithm(operator.product, start)
+    values, vectors = jnp.linalg.eigh(small)
+    # |A y - θ y| = |what is left of the Krylov space| · |last entry of the small eigenvector|
+    return Ritz(values, vectors[0] ** 2, jnp.linalg.norm(beyond) * jnp.abs(vectors[-1]))
+
+
+def largest_eigenvalues(
+    operator: Operator, key: jax.Array, steps: int = 30, count: int = 1
+) -> Estimate:
+    """The `count` largest (not: largest in modulus) eigenvalues by Lanczos, in falling order.
+
+    A value is from below; its residual bounds the distance to some eigenvalue, and a residual
+    above 1 % of the value says that more steps are needed.
+    """
+    ritz = lanczos(operator, _direction(operator, key), steps)
+    values = ritz.values[::-1][:count]
+    return _exact(values, ritz.residuals[::-1][:count])
+
+
+def power_iteration(operator: Operator, key: jax.Array, steps: int = 100) -> Estimate:
+    """The eigenvalue of largest modulus, with the residual |A v - θ v| after `steps` products."""
+    start = _direction(operator, key)
+
+    def step(_: jax.Array, v: jax.Array) -> jax.Array:
+        moved = operator(v)
+        return moved / jnp.linalg.norm(moved)
+
+    v = jax.lax.fori_loop(0, steps - 1, step, start / jnp.linalg.norm(start))
+    moved = operator(v)
+    value = v @ moved
+    return _exact(value, jnp.linalg.norm(moved - value * v))
+
+
+def trace(operator: Operator, key: jax.Array, probes: int = 30) -> Estimate:
+    """Hutchinson's estimate (1989): the mean of vᵀ A v over random signs v."""
+    signs = _signs(operator, key, probes)
+    return _mean(jnp.sum(signs * jax.vmap(operator)(signs), axis=1))
+
+
+def squared_frobenius(operator: Operator, key: jax.Array, probes: int = 30) -> Estimate:
+    """The sum of squared entries, and of squared eigenvalues: the mean of |A v|² over signs v."""
+    signs = _signs(operator, key, probes)
+    return _mean(jnp.sum(jnp.square(jax.vmap(operator)(signs)), axis=1))
+
+
+def trace_plus_plus(operator: Operator, key: jax.Array, products: int = 60) -> Estimate:
+    """Hutch++ (Meyer et al. 2021): the trace on a sketched range exactly, Hutchinson on the rest.
+
+    Spends a third of the products on finding the range, a third on its trace and a third on
+    probes; the standard error is the probes'.
+    """
+    third = min(products // 3, operator.dimension)
+    sketch_key, probe_key = jax.random.split(key)
+    sketch = _signs(operator, sketch_key, third)
+    basis = jnp.linalg.qr(jax.vmap(operator)(sketch).T)[0]  # (dimension, third)
+    inside = jnp.sum(basis.T * jax.vmap(operator)(basis.T))
+    probes = _signs(operator, probe_key, third)
+    rest = probes - (probes @ basis) @ basis.T
+    outside = _mean(jnp.sum(rest * jax.vmap(operator)(rest), axis=1))
+    return _judged(inside + outside.value, outside.standard_error, third)
+
+
+def density(operator: Operator, key: jax.Array, probes: int = 10, steps: int = 80) -> Ritz:
+    """The spectrum as a measure, by stochastic Lanczos quadrature (Ghorbani et al. 2019).
+
+    Returns Ritz values and weights of all probes, each of shape (probes · steps,), the weights
+    summing to 1: a histogram of them is the density.
+    """
+    starts = _signs(operator, key, probes)
+    ritz = jax.lax.map(lambda start: lanczos(operator, start, steps), starts)
+    flat = jax.tree.map(lambda x: x.reshape(-1), ritz)
+    return flat._replace(weights=flat.weights / probes)
+
+
+def _direction(operator: Operator, key: jax.Array) -> jax.Array:
+    return jax.random.normal(key, (operator.dimension,), operator.dtype)
+
+
+def _signs(operator: Operator, key: jax.Array, count: int) -> jax.Array:
+    return jax.random.rademacher(key, (count, operator.dimension), operator.dtype)
+
+
+def _mean(samples: jax.Array) -> Estimate:
+    error = jnp.std(samples, ddof=1) / jnp.sqrt(len(samples))
+    return _judged(jnp.mean(samples), error, len(samples))
+
+
+def _judged(value: jax.Array, error: jax.Array, probes: int) -> Estimate:
+    nothing = jnp.full_like(value, jnp.nan)
+    small = error <= 0.1 * jnp.abs(value)
+    return Estimate(value, error, nothing, small, jnp.full_like(value, probes, jnp.int32))
+
+
+def _exact(value: jax.Array, residual: jax.Array) -> Estimate:
+    nothing = jnp.full_like(value, jnp.nan)
+    small = residual <= _TOLERANCE * jnp.abs(value)
+    return Estimate(value, nothing, residual, small, jnp.ones_like(value, jnp.int32))

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from minima.landscape.measure import measure
     from minima.record.results import load
 
-__all__ = ["load"]
+__all__ = ["load", "measure"]
 
 
 def __getattr__(name: str) -> Any:
@@ -14,4 +15,8 @@ def __getattr__(name: str) -> Any:
         from minima.record.results import load
 
         return load
+    if name == "measure":
+        from minima.landscape.measure import measure
+
+        return measure
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

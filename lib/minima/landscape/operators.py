@@ -14,6 +14,8 @@ from jax.flatten_util import ravel_pytree
 
 from minima.landscape.objective import Chunks, Objective, Params, over_chunks
 
+Linear = Callable[[Params], Params]
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -37,11 +39,10 @@ class Operator:
 def hessian(objective: Objective, params: Params, data: Chunks) -> Operator:
     """H v of the mean loss: the derivative of its gradient along v."""
 
-    def product(chunk: Chunks, v: Params) -> Params:
-        gradient = jax.grad(lambda p: objective.total(p, chunk))
-        return jax.jvp(gradient, (params,), (v,))[1]
+    def linear(chunk: Chunks) -> Linear:
+        return jax.linearize(jax.grad(lambda p: objective.total(p, chunk)), params)[1]
 
-    return _flat(product, params, data)
+    return _flat(linear, params, data)
 
 
 def gauss_newton(objective: Objective, params: Params, data: Chunks) -> Operator:
@@ -50,13 +51,13 @@ def gauss_newton(objective: Objective, params: Params, data: Chunks) -> Operator
     For softmax cross-entropy and squared error it is the true Fisher information.
     """
 
-    def product(chunk: Chunks, v: Params) -> Params:
+    def linear(chunk: Chunks) -> Linear:
         def losses(outputs: jax.Array) -> jax.Array:
             return jnp.sum(objective.loss(outputs, chunk.labels) * chunk.weights)
 
-        return _sandwich(objective, params, chunk, v, jax.grad(losses))
+        return _sandwich(objective, params, chunk, losses)
 
-    return _flat(product, params, data)
+    return _flat(linear, params, data)
 
 
 def true_fisher(objective: Objective, params: Params, data: Chunks) -> Operator:
@@ -66,14 +67,14 @@ def true_fisher(objective: Objective, params: Params, data: Chunks) -> Operator:
     the loss; see `gauss_newton`.
     """
 
-    def product(chunk: Chunks, v: Params) -> Params:
+    def linear(chunk: Chunks) -> Linear:
         def log_partition(outputs: jax.Array) -> jax.Array:
             values = jax.nn.logsumexp(outputs, axis=-1)
             return jnp.sum(jnp.mean(values.reshape(len(values), -1), axis=1) * chunk.weights)
 
-        return _sandwich(objective, params, chunk, v, jax.grad(log_partition))
+        return _sandwich(objective, params, chunk, log_partition)
 
-    return _flat(product, params, data)
+    return _flat(linear, params, data)
 
 
 def empirical_fisher(objective: Objective, params: Params, data: Chunks) -> Operator:
@@ -82,14 +83,15 @@ def empirical_fisher(objective: Objective, params: Params, data: Chunks) -> Oper
     Not the Fisher information (Kunstner et al. 2019); it is what gradient noise is made of.
     """
 
-    def product(chunk: Chunks, v: Params) -> Params:
+    def linear(chunk: Chunks) -> Linear:
         def losses(p: Params) -> jax.Array:
             return objective.loss(objective.apply(p, chunk.inputs), chunk.labels)
 
-        slopes = jax.jvp(losses, (params,), (v,))[1]
-        return jax.vjp(losses, params)[1](slopes * chunk.weights)[0]
+        slopes = jax.linearize(losses, params)[1]
+        pull = jax.linear_transpose(slopes, params)
+        return lambda v: pull(slopes(v) * chunk.weights)[0]
 
-    return _flat(product, params, data)
+    return _flat(linear, params, data)
 
 
 def preconditioned(operator: Operator, preconditioner: jax.Array) -> Operator:
@@ -108,28 +110,29 @@ def dense(operator: Operator) -> jax.Array:
     return jax.lax.map(operator, unit_vectors, batch_size=64)
 
 
-def _flat(product: Callable[[Chunks, Params], Params], params: Params, data: Chunks) -> Operator:
+def _flat(linear: Callable[[Chunks], Linear], params: Params, data: Chunks) -> Operator:
+    """An operator from the linear map of every chunk."""
     flat, unravel = ravel_pytree(params)
+    if len(data.weights) == 1:
+        # Linearised here, outside of whatever loop takes the products.
+        whole = linear(jax.tree.map(lambda x: x[0], data))
+        return Operator(lambda v: ravel_pytree(whole(unravel(v)))[0], flat.size, flat.dtype)
 
-    def on_vectors(vector: jax.Array) -> jax.Array:
+    def product(vector: jax.Array) -> jax.Array:
         v = unravel(vector)
-        return ravel_pytree(over_chunks(lambda chunk: product(chunk, v), data))[0]
+        return ravel_pytree(over_chunks(lambda chunk: linear(chunk)(v), data))[0]
 
-    return Operator(on_vectors, flat.size, flat.dtype)
+    return Operator(product, flat.size, flat.dtype)
 
 
 def _sandwich(
     objective: Objective,
     params: Params,
     chunk: Chunks,
-    v: Params,
-    slope: Callable[[jax.Array], jax.Array],
-) -> Params:
-    """Jᵀ S J v, S the derivative of `slope` in the outputs."""
-
-    def outputs(p: Params) -> jax.Array:
-        return objective.apply(p, chunk.inputs)
-
-    at, pull = jax.vjp(outputs, params)
-    moved = jax.jvp(outputs, (params,), (v,))[1]
-    return pull(jax.jvp(slope, (at,), (moved,))[1])[0]
+    value: Callable[[jax.Array], jax.Array],
+) -> Linear:
+    """v -> Jᵀ S J v, S the Hessian of `value` in the outputs."""
+    outputs, push = jax.linearize(lambda p: objective.apply(p, chunk.inputs), params)
+    pull = jax.linear_transpose(push, params)
+    curve = jax.linearize(jax.grad(value), outputs)[1]
+    return lambda v: pull(curve(push(v)))[0]

@@ -136,6 +136,19 @@ def _larger(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(a > b, a, jnp.where(b > a, b, a / 2 + b / 2))
 
 
+class Linear(nnx.Linear):
+    """A dense layer over the last axis, as one product of two matrices.
+
+    The gradient of a product with an array of more axes contracts several of them; XLA on CPU then
+    copies both factors into another layout first, and the product runs at a third of the speed.
+    """
+
+    def __call__(self, inputs: jax.Array) -> jax.Array:
+        """Maps (..., features_in) to (..., features_out)."""
+        flat = super().__call__(inputs.reshape(-1, inputs.shape[-1]))
+        return flat.reshape(*inputs.shape[:-1], -1)
+
+
 def linear(
     features_in: int,
     features_out: int,
@@ -143,8 +156,8 @@ def linear(
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
     init: jax.nn.initializers.Initializer = he_normal,
-) -> nnx.Linear:
+) -> Linear:
     """A dense layer: weights from `init` (He et al. 2015 unless given), bias zero."""
-    return nnx.Linear(
+    return Linear(
         features_in, features_out, kernel_init=init, param_dtype=dtype, dtype=dtype, rngs=rngs
     )

@@ -4,6 +4,8 @@ The products with the inputs do not depend on the state, so they are taken for a
 once, outside the scan; a step of the scan is one small product with the state.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -54,33 +56,61 @@ class Layer(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, time, features) to the states (n, time, hidden); the first state is zero."""
-        projected = jnp.moveaxis(self.inputs(x), 1, 0)
-        start = jnp.zeros((x.shape[0], self.hidden), projected.dtype)
-        carry = (start, start) if self.cell == "lstm" else start
-        step = getattr(self, f"_{self.cell}")
-        states = jax.lax.scan(step, carry, projected, reverse=self.backwards)[1]
+        given = jnp.moveaxis(self.inputs(x), 1, 0)
+        inside = None
+        if self.cell == "gru":  # what is added to the new state's product lies within the reset
+            given, inside = given[..., : 2 * self.hidden], given[..., 2 * self.hidden :]
+            bias = jnp.broadcast_to(self.reset_bias[...], inside.shape)
+            given = jnp.concatenate([given, bias], axis=-1)
+        states = _recur(_STEPS[self.cell], self.backwards, given, inside, self.state[...])
         return jnp.moveaxis(states, 0, 1)
 
-    def _rnn(self, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        h = jnp.tanh(x + h @ self.state[...])
-        return h, h
 
-    def _gru(self, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        r_x, z_x, n_x = jnp.split(x, 3, axis=1)
-        r_h, z_h, n_h = jnp.split(h @ self.state[...], 3, axis=1)
-        r, z = jax.nn.sigmoid(r_x + r_h), jax.nn.sigmoid(z_x + z_h)
-        n = jnp.tanh(n_x + r * (n_h + self.reset_bias[...][None, :]))
-        h = (1 - z) * n + z * h
-        return h, h
+def _rnn(carry, held, _):
+    return (jnp.tanh(held),)
 
-    def _lstm(
-        self, carry: tuple[jax.Array, jax.Array], x: jax.Array
-    ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-        h, c = carry
-        i, f, g, o = jnp.split(x + h @ self.state[...], 4, axis=1)
-        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(c)
-        return (h, c), h
+
+def _gru(carry, held, n_x):
+    r, z, n_h = jnp.split(held, 3, axis=1)
+    z = jax.nn.sigmoid(z)
+    n = jnp.tanh(n_x + jax.nn.sigmoid(r) * n_h)
+    return ((1 - z) * n + z * carry[0],)
+
+
+def _lstm(carry, held, _):
+    i, f, g, o = jnp.split(held, 4, axis=1)
+    c = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+_STEPS = {"rnn": _rnn, "gru": _gru, "lstm": _lstm}
+
+
+def _scan(step, reverse, given, inside, matrix):
+    def one(carry, now):
+        before = carry[0]
+        carry = step(carry, now[0] + before @ matrix, now[1])
+        return carry, (carry[0], before)
+
+    zero = jnp.zeros((given.shape[1], matrix.shape[0]), given.dtype)
+    start = (zero, zero) if step is _lstm else (zero,)
+    return jax.lax.scan(one, start, (given, inside), reverse=reverse)[1]
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _recur(step, reverse, given, inside, matrix):
+    return _scan(step, reverse, given, inside, matrix)[0]
+
+
+@_recur.defjvp
+def _recur_jvp(step, reverse, primals, tangents):
+    given, inside, matrix = primals
+    states, push, before = jax.linearize(
+        lambda *x: _scan(step, reverse, *x, matrix), given, inside, has_aux=True
+    )
+    flat = before.reshape(-1, before.shape[-1]) @ tangents[2]
+    d_given = tangents[0] + flat.reshape(given.shape)
+    return states, push(d_given, tangents[1])
 
 
 class Recurrent(nnx.Module):

@@ -40,7 +40,8 @@ class Encoder(nnx.Module):
         """Tokens (n, t), signals (n, t) or images (n, h, w[, c]) to (n, length, width)."""
         if self.kind == "tokens":
             table = self.table[...]
-            return jax.nn.one_hot(x, self.vocabulary, dtype=table.dtype) @ table
+            rows = jax.nn.one_hot(x.reshape(-1), self.vocabulary, dtype=table.dtype)
+            return (rows @ table).reshape(*x.shape, -1)
         if self.kind == "image" and self.patches:
             x = _cut(x if x.ndim == 4 else x[..., None])
         return self.projection(x.reshape(x.shape[0], self.length, -1))

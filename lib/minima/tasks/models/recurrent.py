@@ -56,7 +56,7 @@ class Layer(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, time, features) to the states (n, time, hidden); the first state is zero."""
-        given = jnp.moveaxis(self.inputs(x), 1, 0)
+        given = self.inputs(jnp.moveaxis(x, 1, 0))
         inside = None
         if self.cell == "gru":  # what is added to the new state's product lies within the reset
             given, inside = given[..., : 2 * self.hidden], given[..., 2 * self.hidden :]
@@ -84,6 +84,10 @@ def _lstm(carry, held, _):
 
 
 _STEPS = {"rnn": _rnn, "gru": _gru, "lstm": _lstm}
+
+
+def _keep(primitive, *_, **__):
+    return primitive in (jax.lax.tanh_p, jax.lax.logistic_p)
 
 
 def _scan(step, reverse, given, inside, matrix):

@@ -44,6 +44,6 @@ def _first_largest(logits: jax.Array) -> jax.Array:
 
     Where a logit is NaN there is none, and the result is no class.
     """
-    classes = jnp.arange(logits.shape[-1], dtype=jnp.int32)
+    classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
     largest = jnp.max(logits, axis=-1, keepdims=True)
     return jnp.min(jnp.where(logits == largest, classes, logits.shape[-1]), axis=-1)

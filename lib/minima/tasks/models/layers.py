@@ -7,7 +7,7 @@ every backend, in forward and in reverse mode.
 """
 
 import itertools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -136,12 +136,24 @@ def _larger(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where(a > b, a, jnp.where(b > a, b, a / 2 + b / 2))
 
 
-class Linear(nnx.Linear):
-    """A dense layer over the last axis, as one product of two matrices; see `product`."""
-
-    def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Maps (..., features_in) to (..., features_out)."""
-        return product(inputs, self.kernel[...]) + self.bias[...]
+def linear(
+    features_in: int,
+    features_out: int,
+    *,
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+    init: jax.nn.initializers.Initializer = he_normal,
+) -> nnx.Linear:
+    """A dense layer: weights from `init` (He et al. 2015 unless given), bias zero."""
+    return nnx.Linear(
+        features_in,
+        features_out,
+        kernel_init=init,
+        param_dtype=dtype,
+        dtype=dtype,
+        dot_general=_flat_product,
+        rngs=rngs,
+    )
 
 
 def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -150,10 +162,11 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     The gradient of a product with an array of more axes contracts several of them; XLA on CPU then
     copies both factors into another layout first, and runs at a third of the speed. And a gradient
     with more rows than columns takes twice as long as its transpose, so that a kernel which narrows
-    is turned first; the barrier keeps XLA from turning it back.
+    is turned first if there are rows enough to pay for that; the barrier keeps XLA from turning it
+    back.
     """
     flat = x.reshape(-1, x.shape[-1])
-    if kernel.shape[0] > kernel.shape[1]:
+    if len(flat) > kernel.shape[0] > kernel.shape[1]:
         turned = jax.lax.optimization_barrier(kernel.T)
         y = jax.lax.dot_general(flat, turned, (((1,), (1,)), ((), ())))
     else:
@@ -161,15 +174,6 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return y.reshape(*x.shape[:-1], -1)
 
 
-def linear(
-    features_in: int,
-    features_out: int,
-    *,
-    dtype: jnp.dtype,
-    rngs: nnx.Rngs,
-    init: jax.nn.initializers.Initializer = he_normal,
-) -> Linear:
-    """A dense layer: weights from `init` (He et al. 2015 unless given), bias zero."""
-    return Linear(
-        features_in, features_out, kernel_init=init, param_dtype=dtype, dtype=dtype, rngs=rngs
-    )
+def _flat_product(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
+    """`product` in the place of `jax.lax.dot_general`, which nnx asks for nothing else."""
+    return product(x, kernel)

@@ -1,16 +1,15 @@
 """Recurrent networks: tanh RNN, GRU, LSTM.
 
 The products with the inputs do not depend on the state, so they are taken for all time steps at
-once, outside the scan; a step of the scan is one small product with the state.
+once, outside the scan; a step of the scan is one small product with the state (see `recurrence`).
 """
-
-import functools
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from minima.tasks.models.layers import Training, dropout, lecun_normal, linear
+from minima.tasks.models.recurrence import Carry, recur
 from minima.tasks.models.sequence import Encoder
 from minima.tasks.models.settings import Settings
 
@@ -56,65 +55,34 @@ class Layer(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, time, features) to the states (n, time, hidden); the first state is zero."""
-        given = self.inputs(jnp.moveaxis(x, 1, 0))
-        inside = None
-        if self.cell == "gru":  # what is added to the new state's product lies within the reset
-            given, inside = given[..., : 2 * self.hidden], given[..., 2 * self.hidden :]
+        given, inside = self.inputs(jnp.moveaxis(x, 1, 0)), None
+        if self.cell == "gru":
+            given, inside = jnp.split(given, [2 * self.hidden], axis=2)
             bias = jnp.broadcast_to(self.reset_bias[...], inside.shape)
-            given = jnp.concatenate([given, bias], axis=-1)
-        states = _recur(_STEPS[self.cell], self.backwards, given, inside, self.state[...])
+            given = jnp.concatenate([given, bias], axis=2)
+        step, start = _STEPS[self.cell]
+        states = recur(step, start, self.backwards, given, inside, self.state[...])
         return jnp.moveaxis(states, 0, 1)
 
 
-def _rnn(carry, held, _):
+def _rnn(carry: Carry, held: jax.Array, inside: None) -> Carry:
     return (jnp.tanh(held),)
 
 
-def _gru(carry, held, n_x):
-    r, z, n_h = jnp.split(held, 3, axis=1)
-    z = jax.nn.sigmoid(z)
-    n = jnp.tanh(n_x + jax.nn.sigmoid(r) * n_h)
+def _gru(carry: Carry, held: jax.Array, inside: jax.Array) -> Carry:
+    r, z, n = jnp.split(held, 3, axis=1)
+    r, z = jax.nn.sigmoid(r), jax.nn.sigmoid(z)
+    n = jnp.tanh(inside + r * n)
     return ((1 - z) * n + z * carry[0],)
 
 
-def _lstm(carry, held, _):
+def _lstm(carry: Carry, held: jax.Array, inside: None) -> Carry:
     i, f, g, o = jnp.split(held, 4, axis=1)
     c = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
 
-_STEPS = {"rnn": _rnn, "gru": _gru, "lstm": _lstm}
-
-
-def _keep(primitive, *_, **__):
-    return primitive in (jax.lax.tanh_p, jax.lax.logistic_p)
-
-
-def _scan(step, reverse, given, inside, matrix):
-    def one(carry, now):
-        before = carry[0]
-        carry = step(carry, now[0] + before @ matrix, now[1])
-        return carry, (carry[0], before)
-
-    zero = jnp.zeros((given.shape[1], matrix.shape[0]), given.dtype)
-    start = (zero, zero) if step is _lstm else (zero,)
-    return jax.lax.scan(one, start, (given, inside), reverse=reverse)[1]
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def _recur(step, reverse, given, inside, matrix):
-    return _scan(step, reverse, given, inside, matrix)[0]
-
-
-@_recur.defjvp
-def _recur_jvp(step, reverse, primals, tangents):
-    given, inside, matrix = primals
-    states, push, before = jax.linearize(
-        lambda *x: _scan(step, reverse, *x, matrix), given, inside, has_aux=True
-    )
-    flat = before.reshape(-1, before.shape[-1]) @ tangents[2]
-    d_given = tangents[0] + flat.reshape(given.shape)
-    return states, push(d_given, tangents[1])
+_STEPS = {"rnn": (_rnn, 1), "gru": (_gru, 1), "lstm": (_lstm, 2)}  # and arrays in the carry
 
 
 class Recurrent(nnx.Module):

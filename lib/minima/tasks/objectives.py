@@ -35,5 +35,15 @@ def classification(
     picked = jnp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
     if smoothing is not None:
         picked = (1 - smoothing) * picked + smoothing * jnp.mean(log_p, axis=-1)
-    correct = jnp.argmax(logits, axis=-1) == labels
+    correct = _first_largest(logits) == labels
     return Sums(-jnp.sum(picked * weights), jnp.sum(correct * weights), jnp.sum(weights))
+
+
+def _first_largest(logits: jax.Array) -> jax.Array:
+    """The argmax over the last axis, int32, from two plain reductions: XLA vectorises these on CPU.
+
+    Where a logit is NaN there is none, and the result is no class.
+    """
+    classes = jax.lax.broadcasted_iota(jnp.int32, logits.shape, logits.ndim - 1)
+    largest = jnp.max(logits, axis=-1, keepdims=True)
+    return jnp.min(jnp.where(logits == largest, classes, logits.shape[-1]), axis=-1)

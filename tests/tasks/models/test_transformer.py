@@ -29,10 +29,16 @@ def attend():
     return call
 
 
+def mix(q, k, v, causal):
+    """The model's attention for (n, length, heads, features), as `attend` has it."""
+    turned = _attention(*(x.transpose(0, 2, 3, 1) for x in (q, k, v)), causal)
+    return jnp.transpose(turned, (0, 3, 1, 2))
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_attention_is_a_softmax_over_what_may_be_seen(x64, attend, causal):
     q, k, v = np.random.default_rng(0).normal(size=(3, N, 7, 2, 16))
-    mixed = _attention(q, k, v, causal)
+    mixed = mix(q, k, v, causal)
     np.testing.assert_allclose(mixed, attend(q, k, v, causal), rtol=0, atol=1e-14)
     theirs = jax.nn.dot_product_attention(q, k, v, is_causal=causal)  # in float32
     np.testing.assert_allclose(mixed, theirs, rtol=0, atol=1e-6)
@@ -40,7 +46,7 @@ def test_attention_is_a_softmax_over_what_may_be_seen(x64, attend, causal):
 
 def test_attention_with_huge_scores_picks_the_largest(x64):
     q, k, v = np.random.default_rng(0).normal(size=(3, N, 7, 2, 16))
-    mixed = np.asarray(_attention(q * 1e6, k, v, causal=False))
+    mixed = np.asarray(mix(q * 1e6, k, v, causal=False))
     best = np.einsum("nqhf,nkhf->nhqk", q, k).argmax(axis=-1)
     for i, t, head in np.ndindex(q.shape[:3]):
         np.testing.assert_allclose(mixed[i, t, head], v[i, best[i, head, t], head], atol=1e-12)

@@ -1,7 +1,7 @@
 """Recurrent networks: tanh RNN, GRU, LSTM.
 
 The products with the inputs do not depend on the state, so they are taken for all time steps at
-once, outside the scan; a step of the scan is one small product with the state.
+once, outside the scan; a step of the scan is one small product with the state (see `recurrence`).
 """
 
 import jax
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from minima.tasks.models.layers import Training, dropout, lecun_normal, linear
+from minima.tasks.models.recurrence import Carry, recur
 from minima.tasks.models.sequence import Encoder
 from minima.tasks.models.settings import Settings
 
@@ -54,33 +55,34 @@ class Layer(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, time, features) to the states (n, time, hidden); the first state is zero."""
-        projected = jnp.moveaxis(self.inputs(x), 1, 0)
-        start = jnp.zeros((x.shape[0], self.hidden), projected.dtype)
-        carry = (start, start) if self.cell == "lstm" else start
-        step = getattr(self, f"_{self.cell}")
-        states = jax.lax.scan(step, carry, projected, reverse=self.backwards)[1]
+        given, inside = self.inputs(jnp.moveaxis(x, 1, 0)), None
+        if self.cell == "gru":
+            given, inside = jnp.split(given, [2 * self.hidden], axis=2)
+            bias = jnp.broadcast_to(self.reset_bias[...], inside.shape)
+            given = jnp.concatenate([given, bias], axis=2)
+        step, start = _STEPS[self.cell]
+        states = recur(step, start, self.backwards, given, inside, self.state[...])
         return jnp.moveaxis(states, 0, 1)
 
-    def _rnn(self, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        h = jnp.tanh(x + h @ self.state[...])
-        return h, h
 
-    def _gru(self, h: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        r_x, z_x, n_x = jnp.split(x, 3, axis=1)
-        r_h, z_h, n_h = jnp.split(h @ self.state[...], 3, axis=1)
-        r, z = jax.nn.sigmoid(r_x + r_h), jax.nn.sigmoid(z_x + z_h)
-        n = jnp.tanh(n_x + r * (n_h + self.reset_bias[...][None, :]))
-        h = (1 - z) * n + z * h
-        return h, h
+def _rnn(carry: Carry, held: jax.Array, inside: None) -> Carry:
+    return (jnp.tanh(held),)
 
-    def _lstm(
-        self, carry: tuple[jax.Array, jax.Array], x: jax.Array
-    ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-        h, c = carry
-        i, f, g, o = jnp.split(x + h @ self.state[...], 4, axis=1)
-        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(c)
-        return (h, c), h
+
+def _gru(carry: Carry, held: jax.Array, inside: jax.Array) -> Carry:
+    r, z, n = jnp.split(held, 3, axis=1)
+    r, z = jax.nn.sigmoid(r), jax.nn.sigmoid(z)
+    n = jnp.tanh(inside + r * n)
+    return ((1 - z) * n + z * carry[0],)
+
+
+def _lstm(carry: Carry, held: jax.Array, inside: None) -> Carry:
+    i, f, g, o = jnp.split(held, 4, axis=1)
+    c = jax.nn.sigmoid(f) * carry[1] + jax.nn.sigmoid(i) * jnp.tanh(g)
+    return jax.nn.sigmoid(o) * jnp.tanh(c), c
+
+
+_STEPS = {"rnn": (_rnn, 1), "gru": (_gru, 1), "lstm": (_lstm, 2)}  # and arrays in the carry
 
 
 class Recurrent(nnx.Module):

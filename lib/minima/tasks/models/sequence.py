@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from minima.tasks.models.layers import lecun_normal, linear
+from minima.tasks.models.layers import lecun_normal, linear, product
 from minima.tasks.models.settings import Settings
 
 _PATCH = 4
@@ -40,7 +40,7 @@ class Encoder(nnx.Module):
         """Tokens (n, t), signals (n, t) or images (n, h, w[, c]) to (n, length, width)."""
         if self.kind == "tokens":
             table = self.table[...]
-            return jax.nn.one_hot(x, self.vocabulary, dtype=table.dtype) @ table
+            return product(jax.nn.one_hot(x, self.vocabulary, dtype=table.dtype), table)
         if self.kind == "image" and self.patches:
             x = _cut(x if x.ndim == 4 else x[..., None])
         return self.projection(x.reshape(x.shape[0], self.length, -1))

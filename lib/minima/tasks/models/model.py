@@ -39,7 +39,7 @@ class Architecture:
       norms: what `--norm` may be; the first is the default.
       overhead: roughly what a micro-step costs beside its examples (stream, accumulation, update),
         in examples; the plan weighs it against padding. Estimated from `python -m minima probe` on
-        a CPU core for mlp (15 to 25), cnn_small (4) and cnn (about 1); 1 where nobody has measured.
+        a CPU core for mlp (15 to 25), cnn and cnn_small (1 to 4); 1 where nobody has measured.
       widest: the most examples of a micro-step on a CPU: activations of more leave a core's cache.
       image_size: images are averaged down to this many pixels a side before training; None leaves
         them as they are.
@@ -88,7 +88,7 @@ ARCHITECTURES = {
         overhead=16,
     ),
     "cnn": _cnn((16, 32), width=64, widest=16),
-    "cnn_small": _cnn((8, 16), width=32, overhead=4, image_size=14),
+    "cnn_small": _cnn((8, 16), width=32, image_size=14),
     "vgg": _cnn((16, 32, 64), width=128, depth=2),
     "resnet": Architecture(ResNet, ("image",), 16, 1, ("batch", "none", "layer", "group", "ghost")),
     "cnn1d": Architecture(

@@ -167,7 +167,7 @@ def _probe(options: argparse.Namespace) -> int:
                 f"--microbatches={microbatch}: larger than the {len(dataset.train)} training "
                 "examples; use fewer"
             )
-        sized = dataclasses.replace(recipe, microbatch=microbatch)
+        sized = dataclasses.replace(recipe, microbatch=microbatch, wide=())
         for block, rate in probe.measure(sized, arrays, blocks, mesh):
             print(f"{microbatch:10d}  {block:5d}  {rate:10,.0f}", flush=True)
     print(f"table: {probe.table_path()}")

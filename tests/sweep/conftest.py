@@ -91,10 +91,13 @@ def endless(dataset):
 
 @pytest.fixture(scope="session")
 def make(dataset, sequences, endless):
-    """make(batch_sizes=…, budget=…, model=…, data="blobs", any training or engine field)."""
+    """make(batch_sizes=…, budget=…, model=…, data="blobs", any training or engine field).
+
+    `wide` pins the wider micro-steps, which no flag asks for.
+    """
 
     def build(**values) -> Plan:
-        values_source = values.pop("data", "blobs")
+        values_source, wide = values.pop("data", "blobs"), values.pop("wide", ())
         values.setdefault("model", "mlp")
         if isinstance(values.get("budget"), str):
             values["budget"] = parse_budget(values["budget"])
@@ -119,7 +122,10 @@ def make(dataset, sequences, endless):
         sources = {"blobs": dataset, "sequences": sequences, "endless": endless}
         source = sources[values_source]
         task, data = make_task(source, choice, asked.augmentation, config.training.dtype)
-        return make_plan(config, task, data)
+        plan = make_plan(config, task, data)
+        if not wide:
+            return plan
+        return make_plan(config, task, data, plan.resolved() | {"wide": wide})
 
     return build
 

@@ -18,12 +18,21 @@ PLANE = {
     "dropout": 0.2,
     "augmentation": "shift",
 }
+LAYOUTS = {
+    "one lane a block": {"block": 1},
+    "two lanes a block": {"block": 2},
+    "wide micro-steps": {"block": 1, "microbatch": 4, "wide": (16, 40)},
+}
 
 
-@pytest.fixture(scope="module", params=["one lane a block", "two lanes a block"])
-def plan(make, request):
-    block = 1 if request.param.startswith("one") else 2
-    return make(**PLANE, lanes=4, block=block)
+@pytest.fixture(scope="module", params=LAYOUTS)
+def layout(request):
+    return PLANE | LAYOUTS[request.param] | {"lanes": 4}
+
+
+@pytest.fixture(scope="module")
+def plan(make, layout):
+    return make(**layout)
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +72,9 @@ def test_in_shuffled_order_with_segments_of_another_length(plan, plane, run, mon
     assert run(plan, order=order) == plane
 
 
-def test_among_others(plane, make, run, plan):
+def test_among_others(plane, make, run, plan, layout):
     """The same cells inside a larger grid that runs through the same number of lanes."""
-    wide = make(
-        **PLANE | {"learning_rates": (0.01, 0.03, 0.1, 1e4), "seeds": (0, 1, 2)},
-        lanes=4,
-        block=plan.layout.block,
-    )
+    wide = make(**layout | {"learning_rates": (0.01, 0.03, 0.1, 1e4), "seeds": (0, 1, 2)})
     records = run(wide)
     for i, cell in enumerate(plan.cells):
         assert records[wide.grid.index(cell)] == plane[i], cell

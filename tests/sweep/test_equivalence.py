@@ -177,6 +177,8 @@ CASES = [
     ("mlp", "momentum", EVERYTHING, 1),
     ("mlp", "nesterov", PLAIN, 2),
     ("mlp", "momentum", COURSE | {"batch_sizes": (1, 5, 13, 24)}, 1),
+    ("mlp", "adam", EVERYTHING | {"wide": (32, 80)}, 1),
+    ("mlp", "momentum", COURSE | {"batch_sizes": (1, 5, 13, 24), "wide": (20, 40)}, 1),
     ("cnn_small", "adam", COURSE | {"batch_sizes": (1, 4, 7, 24)}, 2),
     ("mlp", "adamw", {"weight_decay": 0.1, "norm": "layer", "depth": 2}, 1),
     ("mlp_residual", "lion", {"weight_decay": 0.1}, 1),

@@ -9,7 +9,7 @@ from minima.runtime.errors import UserError
 from minima.sweep import probe
 from minima.sweep.config import SweepConfig
 from minima.sweep.description import describe
-from minima.sweep.layout import choose_microbatch
+from minima.sweep.layout import choose_widths
 from minima.sweep.plan import hyperparameters, make_plan
 
 
@@ -26,7 +26,36 @@ from minima.sweep.plan import hyperparameters, make_plan
     ],
 )
 def test_the_microbatch_is_the_cheapest_for_the_mix(sizes, most, overhead, expected):
-    assert choose_microbatch(sizes, most, overhead) == expected
+    assert choose_widths(sizes, min(most, 256), overhead) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "overhead", "expected"),
+    [
+        ((32, 64, 128, 256, 512, 1024), 16, (32, 64, 256)),
+        ((16, 32, 64, 128, 256, 512), 1, (16,)),  # little to save
+        ((16, 32, 64, 128, 256, 512), 4, (16, 64)),
+        ((1, 512), 1, (1, 256)),
+        ((64,), 12, (64,)),
+        ((1024,), 12, (256,)),
+    ],
+)
+def test_wider_micro_steps_where_they_save_more_than_they_cost(sizes, overhead, expected):
+    assert choose_widths(sizes, 256, overhead, most=3) == expected
+
+
+def test_micro_steps_are_wide_where_a_block_is_one_lane_and_nothing_else_is_asked(make):
+    values = {"batch_sizes": (4, 97), "learning_rates": (0.1,), "seeds": (0, 1)}
+    plan = make(**values)
+    assert plan.recipe.widths == (4, 97)
+    assert plan.resolved()["wide"] == [97]
+    for other in (
+        make(**values, lanes=2, block=2),
+        make(**values, microbatch=4),
+        make(**values, norm="ghost"),
+        make(**values, norm="batch"),
+    ):
+        assert all(program.recipe.wide == () for program in other.programs)
 
 
 def test_lanes_are_no_more_than_the_cells_can_fill(make):
@@ -120,12 +149,12 @@ def test_a_resumed_plan_keeps_what_bits_depend_on(make):
     plan = make(batch_sizes=(8, 32), learning_rates=(0.1,), seeds=range_(9), microbatch=8)
     task, config = plan.recipe.task, dataclasses.replace(plan.config)
     for pinned in (
-        {"microbatch": 4, "lanes": 6, "block": 1, "devices": 2},
-        {"microbatch": 4, "lanes": 3, "block": 1, "devices": 1},
+        {"microbatch": 4, "wide": [8], "lanes": 6, "block": 1, "devices": 2},
+        {"microbatch": 4, "wide": [], "lanes": 3, "block": 1, "devices": 1},
     ):
         assert make_plan(config, task, plan.dataset, pinned).resolved() == pinned
     # Saved on more devices than there are now: the same lanes, spread over fewer.
-    pinned = {"microbatch": 4, "lanes": 15, "block": 1, "devices": 5}
+    pinned = {"microbatch": 4, "wide": [9, 16], "lanes": 15, "block": 1, "devices": 5}
     resolved = make_plan(config, task, plan.dataset, pinned).resolved()
     assert resolved == pinned | {"devices": 1}
 

@@ -11,24 +11,35 @@ def random_course(rng):
     marks = tuple(sorted(float(x) for x in rng.uniform(0.1, 3, rng.integers(0, 3))))
     budget, evaluations = Budget(epochs=float(rng.uniform(0.2, 4))), int(rng.integers(1, 9))
     size, factor = int(rng.integers(1, 40)), int(rng.integers(1, 4))
-    return make_timeline(budget, size, 50, evaluations, marks, factor), int(rng.integers(1, 12))
+    widths = tuple(np.unique(rng.integers(1, 24, rng.integers(1, 4))).tolist())
+    return make_timeline(budget, size, 50, evaluations, marks, factor), widths
 
 
 def batch_size_of(course, step):
     return [phase.batch_size for phase in course.phases if phase.start <= step][-1]
 
 
+def walk(size, widths):
+    """Examples of a batch after each of its micro-steps, counted one by one."""
+    consumed = [0]
+    while consumed[-1] < size:
+        left = size - consumed[-1]
+        width = max([w for w in widths if w <= left], default=widths[0])
+        consumed.append(consumed[-1] + min(width, left))
+    return consumed
+
+
 def test_a_slot_uses_up_its_budget_in_exactly_as_many_micro_steps():
     rng = np.random.default_rng(0)
     for _ in range(300):
-        course, microbatch = random_course(rng)
+        course, widths = random_course(rng)
         limit = int(rng.integers(1, 200))
-        slot, moved, segments = Slot(0, course, microbatch), 0, 0
+        slot, moved, segments = Slot(0, course, widths), 0, 0
         while not slot.finished:
             moved += slot.advance(limit)
             segments += 1
         sizes = [batch_size_of(course, step) for step in range(course.steps)]
-        assert moved == sum(-(-size // microbatch) for size in sizes)
+        assert moved == sum(len(walk(size, widths)) - 1 for size in sizes)
         assert slot.step == course.steps
         if limit >= moved:
             assert segments == len(course.evaluations)
@@ -38,15 +49,16 @@ def test_a_resumed_slot_goes_on_where_it_was():
     """Wherever a kill strikes: the lane's step and consumed examples say all."""
     rng = np.random.default_rng(1)
     for _ in range(300):
-        course, microbatch = random_course(rng)
+        course, widths = random_course(rng)
         limit = int(rng.integers(1, 30))
-        slot, moved = Slot(0, course, microbatch), 0
+        slot, moved = Slot(0, course, widths), 0
         for _ in range(int(rng.integers(0, 12))):
             moved += 0 if slot.finished else slot.advance(limit)
-        step = max(s for s in range(course.steps + 1) if course.micro_steps(s, microbatch) <= moved)
-        into = moved - course.micro_steps(step, microbatch)
-        consumed = min(into * microbatch, batch_size_of(course, step))
-        again = Slot.resumed(0, course, microbatch, step=step, consumed=consumed)
+        step = max(s for s in range(course.steps + 1) if course.micro_steps(s, widths) <= moved)
+        into = moved - course.micro_steps(step, widths)
+        consumed = walk(batch_size_of(course, step), widths)[into]
+        assert course.examples_after(moved, widths) == course.examples(step) + consumed
+        again = Slot.resumed(0, course, widths, step=step, consumed=consumed)
         assert (again.finished, again.step) == (slot.finished, slot.step)
         assert slot.finished or again.micro_left == slot.micro_left
         assert not again.fresh

@@ -74,7 +74,7 @@ def test_sums_over_phases_are_those_of_plain_counting():
         sizes, m = [size for size, _ in counted(course)], int(rng.integers(1, 40))
         for step in {0, course.steps // 3, course.steps}:
             assert course.examples(step) == sum(sizes[:step])
-            assert course.micro_steps(step, m) == sum(-(-size // m) for size in sizes[:step])
+            assert course.micro_steps(step, (m,)) == sum(-(-size // m) for size in sizes[:step])
         for examples in rng.integers(1, course.examples(course.steps) + 1, 5):
             step = course.step_at(examples)
             assert course.examples(step) >= examples > course.examples(step - 1)

@@ -23,9 +23,9 @@ CELLS = {
 }
 
 
-@pytest.fixture(scope="module")
-def plan(make):
-    return make(**CELLS)
+@pytest.fixture(scope="module", params=[(), (20, 40)], ids=["one width", "three widths"])
+def plan(make, request):
+    return make(**CELLS, wide=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_a_plane_compiles_once_and_a_second_start_not_at_all(make, counts_compil
         train(plan, devices.make_mesh(AXIS, plan.layout.devices), records.append)
         return len(records)
 
-    plan = make(**CELLS | {"budget": "1epochs", "microbatch": 4})
+    plan = make(**CELLS | {"budget": "1epochs", "microbatch": 4, "wide": (8, 32)})
     with counts_compilations() as first:
         assert run(plan) == 18
     assert first.count == 1
@@ -274,11 +274,14 @@ def test_eight_thousand_cells_run_through_a_fixed_width(make):
     assert max(sizes) <= 1.05 * min(sizes)
 
 
-@pytest.mark.parametrize("lanes", [2, 4])
-def test_a_training_set_on_the_host_gives_the_same_numbers(make, run_cells, tmp_path, lanes):
-    """Slabs of two or more microbatches, label noise, augmentation, a diverging cell; resumed."""
+@pytest.mark.parametrize(("lanes", "wide"), [(2, ()), (4, ()), (2, (11, 20))])
+def test_a_training_set_on_the_host_gives_the_same_numbers(make, run_cells, tmp_path, lanes, wide):
+    """Slabs of two or more microbatches, label noise, augmentation, a diverging cell; resumed.
+
+    A slab begins where the host foresees the lane, so a wrong forecast shows at once.
+    """
     values = CELLS | {"lanes": lanes, "label_noise": 0.3, "augmentation": "shift"}
-    values |= {"budget": "2epochs", "evaluations": 3}
+    values |= {"budget": "2epochs", "evaluations": 3, "wide": wide}
     resident, streamed = make(**values), make(**values, slab_mib=0.02)
     assert 8 <= streamed.recipe.slab < 97
     assert streamed.memory_bytes() != resident.memory_bytes()

@@ -31,7 +31,7 @@ def describe(plan: Plan) -> str:
         f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
         f"program    {len(plan.programs)}, {layout.lanes} lanes on {layout.devices} × {kind}, "
         f"blocks of {layout.block}, microbatches of "
-        f"{', '.join(str(p.recipe.microbatch) for p in plan.programs)}",
+        f"{', '.join(str(width) for p in plan.programs for width in p.recipe.widths)}",
         f"memory     {plan.memory_bytes() / 2**20:,.0f} MiB of state and data on the devices, "
         f"{plan.snapshot_bytes() / 2**20:,.0f} MiB of snapshots on disk",
         f"time       {_time(plan, total)}",

@@ -1,10 +1,12 @@
 """One lane: the state of a cell while it trains, and the pure functions that move it.
 
-A lane walks its stream one microbatch at a time, adds up gradient sums, and updates whenever it has
-consumed its own batch size. It stops by itself: budgets, targets, early stopping and divergence are
-decided here, on the device, and freeze the lane with its status and parameters.
+A lane walks its stream one microbatch at a time, or a wider piece where its batch has room for one,
+adds up gradient sums, and updates whenever it has consumed its own batch size. It stops by itself:
+budgets, targets, early stopping and divergence are decided here, on the device, and freeze the lane
+with its status and parameters.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,9 +17,8 @@ import optax
 from minima.record.dataset import METRICS as FINALS
 from minima.sweep import stream
 from minima.sweep.budgets import METRICS, Status
-from minima.sweep.examples import Place, Slab, labels_of, training_examples
+from minima.sweep.examples import Place, Slab, training_examples
 from minima.sweep.optimizers import Features, Hyper, make_optimizer
-from minima.sweep.passes import means
 from minima.sweep.schedules import Schedule, batch_size_at, hyper_at
 from minima.sweep.stream import Purpose
 from minima.tasks.models import Noise, Params, State, mup
@@ -35,6 +36,8 @@ class Recipe:
       features: regularisers and schedule parts that some cell uses.
       num_examples: size of the training set; what an epoch is counted in.
       microbatch: examples per micro-step; at most the training set's size.
+      wide: wider micro-steps, rising; a lane takes the widest that the rest of its batch fills.
+        For blocks of one lane only: under vmap every width would be computed for every lane.
       evaluations: length of a trajectory; no cell evaluates more often.
       target: (metric, at_least) of a target budget, or None; the value itself is traced.
       early_stopping: keep the best validated parameters, a second copy of them.
@@ -57,6 +60,12 @@ class Recipe:
     snapshots: bool = False
     slab: int = 0
     branch: bool = False
+    wide: tuple[int, ...] = ()
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Examples of a micro-step, rising."""
+        return (self.microbatch, *self.wide)
 
 
 class Snapshot(NamedTuple):
@@ -115,7 +124,7 @@ class Lane(NamedTuple):
       consumed: int32, examples of the current batch already seen.
       due: bool, an evaluation is due before the next micro-step.
       params, state, opt_state: the model, its running statistics, its optimiser.
-      gradient: sum of gradients over the current batch.
+      gradient: sum of gradients over the current batch; means nothing before its first piece.
       weight: sum of weights over the current batch.
       tally: training-pass sums since the last evaluation.
       evaluations: int32, rows of the trajectory that are filled.
@@ -142,6 +151,18 @@ class Lane(NamedTuple):
     trajectory_step: jax.Array
     final: jax.Array
     best: Best | None
+
+
+class Piece(NamedTuple):
+    """What a micro-step found.
+
+    Attributes:
+      gradient: sum of gradients over its examples.
+      first: bool, it opens its batch.
+    """
+
+    gradient: Params
+    first: Any
 
 
 def start(recipe: Recipe, order: Order) -> Lane:
@@ -175,19 +196,54 @@ def start(recipe: Recipe, order: Order) -> Lane:
 
 def micro_step(
     recipe: Recipe, lane: Lane, order: Order, arrays: Arrays, slab: Slab | None = None
-) -> Lane:
-    """Consumes the next microbatch: adds its gradient sum, or marks the lane diverged.
+) -> tuple[Lane, Piece]:
+    """Consumes the next microbatch, or marks the lane diverged; the gradient comes beside it.
 
     A batch size that isn't a multiple of the microbatch ends in a short one, padded with examples
-    of weight zero; the stream moves on by the real ones only.
+    of weight zero; the stream moves on by the real ones only. Which width a lane takes depends on
+    nothing but how much of its batch is left.
     """
-    batch_size, num_examples = batch_size_at(order.schedule, lane.step), recipe.num_examples
-    slot = jnp.arange(recipe.microbatch, dtype=jnp.int32)
-    take = jnp.minimum(recipe.microbatch, batch_size - lane.consumed)
+    left = batch_size_at(order.schedule, lane.step) - lane.consumed
+    passes = [
+        functools.partial(_training_pass, recipe, lane, order, arrays, slab, width)
+        for width in recipe.widths
+    ]
+    if recipe.wide:
+        rank = jnp.sum(left >= jnp.array(recipe.wide, jnp.int32), dtype=jnp.int32)
+        gradient, sums, state = jax.lax.switch(rank, passes, left)
+        width = jnp.array(recipe.widths, jnp.int32)[rank]
+    else:
+        gradient, sums, state = passes[0](left)
+        width = jnp.full((), recipe.microbatch, jnp.int32)
+    take, piece = jnp.minimum(width, left), Piece(gradient, lane.consumed == 0)
+    epoch, position = _wrap(lane.epoch, lane.position + take, recipe.num_examples)
+    lane = lane._replace(
+        status=jnp.where(jnp.isfinite(sums.loss), lane.status, Status.DIVERGED),
+        epoch=epoch,
+        position=position,
+        consumed=lane.consumed + take,
+        state=state,
+        weight=lane.weight + sums.weight,
+        tally=jax.tree.map(jnp.add, lane.tally, sums),
+    )
+    return lane, piece
+
+
+def _training_pass(
+    recipe: Recipe,
+    lane: Lane,
+    order: Order,
+    arrays: Arrays,
+    slab: Slab | None,
+    width: int,
+    left: jax.Array,
+) -> tuple[Params, Sums, State]:
+    """Gradient sum, sums and state of the next `width` examples, at most `left` of them real."""
+    slot, num_examples = jnp.arange(width, dtype=jnp.int32), recipe.num_examples
     epoch, position = _wrap(lane.epoch, lane.position + slot, num_examples)
     place, noise = Place(order.seed, epoch, position, num_examples), label_noise(recipe, order)
     inputs, labels = training_examples(recipe.task, place, arrays, slab, noise)
-    weights = (slot < take).astype(recipe.task.model.dtype)
+    weights = (slot < left).astype(recipe.task.model.dtype)
     extras = _regularisation(recipe, order, epoch, position)
 
     def loss(params: Params) -> tuple[jax.Array, tuple[Sums, State]]:
@@ -197,17 +253,7 @@ def micro_step(
         return sums.loss, (sums, state)
 
     gradient, (sums, state) = jax.grad(loss, has_aux=True)(lane.params)
-    epoch_now, position_now = _wrap(lane.epoch, lane.position + take, num_examples)
-    return lane._replace(
-        status=jnp.where(jnp.isfinite(sums.loss), lane.status, Status.DIVERGED),
-        epoch=epoch_now,
-        position=position_now,
-        consumed=lane.consumed + take,
-        state=state,
-        gradient=jax.tree.map(jnp.add, lane.gradient, gradient),
-        weight=lane.weight + sums.weight,
-        tally=jax.tree.map(jnp.add, lane.tally, sums),
-    )
+    return gradient, sums, state
 
 
 def wants_update(lane: Lane, order: Order) -> jax.Array:
@@ -216,80 +262,30 @@ def wants_update(lane: Lane, order: Order) -> jax.Array:
     return (lane.status == Status.RUNNING) & (lane.consumed == batch_size)
 
 
-def update(recipe: Recipe, lane: Lane, order: Order) -> Lane:
-    """One parameter update from the mean gradient of a complete batch."""
-    mean = jax.tree.map(lambda g: g / lane.weight, lane.gradient)
+def accumulate(lane: Lane, piece: Piece) -> Lane:
+    """Adds a micro-step's gradient to those of its batch, so that none has to be cleared first."""
+
+    def add(total: jax.Array, new: jax.Array) -> jax.Array:
+        return jnp.where(piece.first, new, total + new)
+
+    return lane._replace(gradient=jax.tree.map(add, lane.gradient, piece.gradient))
+
+
+def update(recipe: Recipe, lane: Lane, piece: Piece, order: Order) -> Lane:
+    """One parameter update from the mean gradient of a batch whose last piece this is."""
+    total = accumulate(lane, piece).gradient
+    share = 1 / lane.weight  # cheaper to multiply by in each pass than a stored quotient to read
+    mean = jax.tree.map(lambda g: g * share, total)
     optimizer = _optimizer(recipe, order, lane.step)
     change, opt_state = optimizer.update(mean, lane.opt_state, lane.params)
-    step = lane.step + 1
+    step, zero = lane.step + 1, jnp.zeros((), jnp.int32)
     return lane._replace(
         step=step,
-        consumed=jnp.zeros_like(lane.consumed),
+        consumed=zero,
         due=step == order.schedule.evaluations[lane.evaluations],
         params=optax.apply_updates(lane.params, change),
         opt_state=opt_state,
-        gradient=jax.tree.map(jnp.zeros_like, lane.gradient),
         weight=jnp.zeros_like(lane.weight),
-    )
-
-
-def evaluate(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
-    """Appends a row to the trajectory and decides whether the cell goes on.
-
-    The training columns are means over the training passes since the last row (they cost nothing);
-    the validation columns are a pass over the whole validation set.
-    """
-    validation = means(recipe.task, (lane.params, lane.state), arrays, *arrays.validation)[0]
-    train = jnp.stack([lane.tally.loss, lane.tally.correct]) / lane.tally.weight
-    row = jnp.concatenate([train, validation])
-    lane = lane._replace(
-        due=jnp.zeros_like(lane.due),
-        tally=jax.tree.map(jnp.zeros_like, lane.tally),
-        evaluations=lane.evaluations + 1,
-        trajectory=lane.trajectory.at[lane.evaluations].set(row),
-        trajectory_step=lane.trajectory_step.at[lane.evaluations].set(lane.step),
-        best=_remember(lane, row[2]),
-    )
-    # A NaN compares false, so this also catches what is not finite.
-    sane = (row[0] <= order.divergence_loss) & (
-        jnp.isfinite(row[2]) | (len(arrays.validation[1]) == 0)
-    )
-    status = jnp.where(lane.step >= order.schedule.steps, Status.COMPLETE, Status.RUNNING)
-    if lane.best is not None:
-        exhausted = lane.best.waited >= order.patience
-        status = jnp.where(exhausted, Status.STOPPED_EARLY, status)
-    if recipe.target is not None:
-        metric, at_least = recipe.target
-        value = row[METRICS.index(metric)]
-        reached = value >= order.target if at_least else value <= order.target
-        status = jnp.where(reached, Status.REACHED_TARGET, status)
-    status = jnp.where(sane, status, Status.DIVERGED).astype(jnp.int32)
-    return lane._replace(status=status)
-
-
-def finish(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
-    """Measures the minimum on all three splits; finds collapsed and late-diverged cells.
-
-    A cell that predicts one and the same class for the whole test set has collapsed, unless it was
-    stopped by its target. A training set that isn't on the device is left to the host.
-    """
-    kept = lane if lane.best is None else lane.best
-    variables = (kept.params, kept.state)
-    validation, _ = means(recipe.task, variables, arrays, *arrays.validation)
-    test, constant = means(recipe.task, variables, arrays, *arrays.test)
-    train, finite = jnp.full_like(test, jnp.nan), jnp.isfinite(test[0])
-    if not recipe.slab:
-        inputs, labels = arrays.train
-        index = jnp.arange(len(labels), dtype=jnp.int32)
-        labels = labels_of(recipe.task, order.seed, index, labels, label_noise(recipe, order))
-        train, _ = means(recipe.task, variables, arrays, inputs, labels)
-        finite = finite & jnp.isfinite(train[0])
-    collapsed = constant & (lane.status != Status.REACHED_TARGET)
-    status = jnp.where(collapsed, Status.COLLAPSED, lane.status)
-    status = jnp.where(finite, status, Status.DIVERGED)
-    final = jnp.concatenate([train, validation, test])
-    return lane._replace(
-        status=status.astype(jnp.int32), params=kept.params, state=kept.state, final=final
     )
 
 
@@ -342,16 +338,3 @@ def _regularisation(
         noise=Noise(keys(Purpose.DROPOUT), _fixed(order).dropout) if features.dropout else None,
         smoothing=_fixed(order).label_smoothing if features.label_smoothing else None,
     )
-
-
-def _remember(lane: Lane, loss: jax.Array) -> Best | None:
-    if lane.best is None:
-        return None
-    better = loss < lane.best.loss
-
-    def choose(new: jax.Array, old: jax.Array) -> jax.Array:
-        return jnp.where(better, new, old)
-
-    now = Best(lane.params, lane.state, loss, jnp.zeros_like(lane.best.waited))
-    past = lane.best._replace(waited=lane.best.waited + 1)
-    return jax.tree.map(choose, now, past)

@@ -1,7 +1,9 @@
 """How big a program's pieces are: examples per micro-step, lanes per block and per device."""
 
+import itertools
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 
@@ -11,50 +13,76 @@ from minima.sweep.config import SweepConfig
 from minima.sweep.program import Layout
 from minima.tasks.models import architecture
 
-_LARGEST_MICROBATCH = 256
+_MOST_WIDTHS = 3
+_WORTH_A_WIDTH = 0.04  # of the plane's time: a branch more takes about a second to compile
+_LARGEST_WIDTH = 256
 _LANES_PER_CORE = 4
 _LANES_PER_ACCELERATOR = 64
 
 
-def choose_microbatch(batch_sizes: tuple[int, ...], largest: int, overhead: float) -> int:
-    """The microbatch that walks a mixed plane fastest: most examples per micro-step, least padding.
+def choose_widths(
+    batch_sizes: tuple[int, ...], largest: int, overhead: float, most: int = 1
+) -> tuple[int, ...]:
+    """The widths of micro-steps, rising and at most `most`, that walk a mixed plane fastest.
 
-    Minimises the mean over batch sizes B of ceil(B / m) · (overhead + m) / B over m up to
-    `largest`; among equals the larger m.
+    A lane takes the widest one that the rest of its batch fills, the last of a batch is padded;
+    each costs `overhead` and its width. The best single width minimises the mean over batch sizes
+    of that cost by example (among equals it is the larger); beside it, batch sizes are worth a
+    width of their own if that saves enough to pay for its compilation.
     """
 
-    def cost(m: int) -> float:
-        return sum(math.ceil(b / m) * (overhead + m) / b for b in batch_sizes)
+    def cost(widths: tuple[int, ...]) -> float:
+        examples = sum(_cost(b, widths, overhead) / b for b in batch_sizes)
+        return examples * (1 + _WORTH_A_WIDTH) ** len(widths)
 
-    candidates = range(1, min(largest, max(batch_sizes), _LARGEST_MICROBATCH) + 1)
-    return min(reversed(candidates), key=cost)
+    largest = min(largest, max(batch_sizes))
+    single = min(((width,) for width in range(largest, 0, -1)), key=cost)
+    sizes = sorted({*single, *(min(size, largest) for size in batch_sizes)})
+    several = (itertools.combinations(sizes, n) for n in range(2, most + 1))
+    return min([single, *itertools.chain(*several)], key=cost)
 
 
-def resolve_microbatch(config: SweepConfig, model: str, num_examples: int) -> int:
-    """The microbatch of a plane whose cells share a program.
+def _cost(batch_size: int, widths: tuple[int, ...], overhead: float) -> float:
+    """What a batch costs, in examples."""
+    cost, left = 0.0, batch_size
+    for width in reversed(widths):
+        whole, left = divmod(left, width)
+        cost += whole * (overhead + width)
+    return cost + (left > 0) * (overhead + widths[0])
 
-    Ghost normalisation takes its statistics over a microbatch, so there the flag decides.
+
+def resolve_widths(
+    config: SweepConfig, model: str, num_examples: int, block: int | None = None
+) -> tuple[int, ...]:
+    """The widths of micro-steps of a plane whose cells share a program, rising.
+
+    Several only for blocks of one lane on a CPU: under vmap a lane would pay for all of them. Ghost
+    normalisation takes its statistics over a microbatch, so there the flag decides.
 
     Raises:
       UserError: a size above the number of training examples.
     """
     if config.task.norm == "ghost":
-        return min(config.task.ghost_size, num_examples)
+        return (min(config.task.ghost_size, num_examples),)
     asked = config.engine.microbatch
     if asked > num_examples:
         raise UserError(
             f"--microbatch={asked}: larger than the {num_examples} training examples of "
             f"--dataset={config.task.dataset}; use at most {num_examples}"
         )
-    overhead = architecture(model).overhead
+    if asked:
+        return (asked,)
+    entry, on_cpu = architecture(model), jax.default_backend() == "cpu"
     training, sizes = config.training, config.grid.batch_sizes
     grown = range(len(training.milestones) + 1)
     every = {size * training.batch_factor**k for size in sizes for k in grown}
-    return asked or choose_microbatch(tuple(sorted(every)), num_examples, overhead)
+    largest = min(num_examples, entry.widest if on_cpu else _LARGEST_WIDTH)
+    most = _MOST_WIDTHS if on_cpu and block == 1 else 1
+    return choose_widths(tuple(sorted(every)), largest, entry.overhead, most)
 
 
 def resolve_layout(
-    config: SweepConfig, pinned: Mapping[str, int], cells: int, table: probe.Table | None
+    config: SweepConfig, pinned: Mapping[str, Any], cells: int, table: probe.Table | None
 ) -> Layout:
     """Lanes over devices and blocks: what is pinned, else what flags, probe and platform say.
 
@@ -81,21 +109,21 @@ def resolve_layout(
 
 
 def resolve_slab(
-    config: SweepConfig, layout: Layout, example_bytes: int, microbatch: int, num_examples: int
+    config: SweepConfig, layout: Layout, example_bytes: int, widest: int, num_examples: int
 ) -> int:
     """Examples of a slab: two for every lane of a device fit into --slab_mib; 0 without the flag.
 
     Raises:
-      UserError: less than a microbatch fits.
+      UserError: less than the widest micro-step fits.
     """
     if not config.engine.slab_mib:
         return 0
     lanes = layout.lanes // layout.devices
     fit = int(config.engine.slab_mib * 2**20 / (2 * lanes * example_bytes))
-    if fit < microbatch:
-        needed = 2 * lanes * example_bytes * microbatch / 2**20
+    if fit < widest:
+        needed = 2 * lanes * example_bytes * widest / 2**20
         raise UserError(
             f"--slab_mib={config.engine.slab_mib:g}: two slabs of a microbatch for each of {lanes} "
             f"lanes take {needed:.3g} MiB; use that or more"
         )
-    return min(fit, num_examples) // microbatch * microbatch
+    return min(fit, num_examples) // widest * widest

@@ -17,7 +17,7 @@ from minima.sweep.checks import check_memory, check_phases, check_range, check_s
 from minima.sweep.config import SweepConfig, TrainingConfig
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Order, Recipe
-from minima.sweep.layout import resolve_layout, resolve_microbatch, resolve_slab
+from minima.sweep.layout import resolve_layout, resolve_slab, resolve_widths
 from minima.sweep.optimizers import DEFAULT_MOMENTA, Features, Hyper
 from minima.sweep.program import Layout, blank_initial, empty_lanes
 from minima.sweep.schedules import Schedule
@@ -126,10 +126,11 @@ class Plan:
         slabs = self.config.engine.slab_mib * 2**20 if self.recipe.slab else 0
         return state + int(data + slabs) * self.layout.devices
 
-    def resolved(self) -> dict[str, int]:
+    def resolved(self) -> dict[str, Any]:
         """The choices that bits depend on; pinned in run.json and kept on resume."""
         return {
             "microbatch": self.recipe.microbatch if len(self.programs) == 1 else 0,
+            "wide": list(self.recipe.wide),
             "lanes": self.layout.lanes,
             "block": self.layout.block,
             "devices": self.layout.devices,
@@ -167,7 +168,7 @@ def load_task(config: SweepConfig) -> tuple[Task, Dataset]:
 
 
 def make_plan(
-    config: SweepConfig, task: Task, dataset: Dataset, pinned: Mapping[str, int] | None = None
+    config: SweepConfig, task: Task, dataset: Dataset, pinned: Mapping[str, Any] | None = None
 ) -> Plan:
     """Decides everything that a program's shape depends on.
 
@@ -185,14 +186,14 @@ def make_plan(
     check_steps(config, num_examples, smallest)
     check_range(config)
     trunk = open_trunk(config, dataset.checksum)
+    widths = resolve_widths(config, task.model.name, num_examples)
     target = training.budget.target
     recipe = Recipe(
         task=task,
         optimizer=training.optimizer,
         features=_features(config),
         num_examples=num_examples,
-        microbatch=pinned.get("microbatch")
-        or resolve_microbatch(config, task.model.name, num_examples),
+        microbatch=widths[0],
         evaluations=training.evaluations,
         target=(target.metric, target.at_least) if target else None,
         early_stopping=training.budget.early_stopping is not None,
@@ -203,9 +204,15 @@ def make_plan(
     check_phases(config, recipe, num_examples)
     table = probe.lookup(task, training.optimizer, recipe.microbatch)
     cells = tuple(grid.cells())
-    programs = _programs(recipe, cells)
-    layout = resolve_layout(config, pinned, len(cells) // len(programs), table)
-    programs = tuple(_with_slab(config, program, layout, dataset) for program in programs)
+    count = len(cells) // len(_programs(recipe, cells))
+    layout = resolve_layout(config, pinned, count, table)
+    widths = resolve_widths(config, task.model.name, num_examples, layout.block)
+    if pinned.get("microbatch"):
+        widths = (pinned["microbatch"], *pinned.get("wide", ()))
+    recipe = dataclasses.replace(recipe, microbatch=widths[0], wide=widths[1:])
+    programs = tuple(
+        _with_slab(config, program, layout, dataset) for program in _programs(recipe, cells)
+    )
     rate = table.examples_per_second(layout.block) if table else None
     plan = Plan(config, dataset, grid, cells, programs, layout, rate, trunk)
     check_memory(plan.memory_bytes(), layout.lanes // layout.devices)
@@ -278,7 +285,7 @@ def _with_slab(
     """The program with its slabs' size, where the training set stays with the host."""
     recipe, train = program.recipe, dataset.train
     size = (train.inputs.nbytes + train.labels.nbytes) // len(train)
-    slab = resolve_slab(config, layout, size, recipe.microbatch, len(train))
+    slab = resolve_slab(config, layout, size, recipe.widths[-1], len(train))
     if slab and recipe.task.generator is not None:
         raise UserError(
             f"--slab_mib={config.engine.slab_mib:g}: --dataset={dataset.name} is drawn on the "
@@ -296,7 +303,7 @@ def _programs(recipe: Recipe, cells: tuple[Cell, ...]) -> tuple[ProgramPlan, ...
     sizes = sorted({cell["batch_size"] for cell in cells})
     return tuple(
         ProgramPlan(
-            dataclasses.replace(recipe, microbatch=size),
+            dataclasses.replace(recipe, microbatch=size, wide=()),
             tuple(i for i, cell in enumerate(cells) if cell["batch_size"] == size),
         )
         for size in sizes

@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minima.sweep import evaluations
 from minima.sweep import lane as lanes_
 from minima.sweep.budgets import Status
 from minima.sweep.examples import Slab
-from minima.sweep.lane import Lane, Order, Recipe, Snapshot
+from minima.sweep.lane import Lane, Order, Piece, Recipe, Snapshot
 from minima.sweep.optimizers import Hyper
 from minima.sweep.schedules import Schedule
 from minima.tasks.task import Arrays
@@ -200,48 +201,72 @@ def _run_block(
 
     def step(carry: tuple[jax.Array, Lane]) -> tuple[jax.Array, Lane]:
         count, lanes = carry
-        lanes = _masked(
+        nothing = jax.tree.map(jnp.zeros_like, lanes.gradient)
+        idle = lanes, Piece(nothing, jnp.zeros_like(lanes.due))
+        lanes, pieces = _masked(
             moving(lanes),
             lambda one, order, slab: lanes_.micro_step(recipe, one, order, arrays, slab),
-            lanes,
-            orders,
-            slabs,
+            idle,
+            (lanes, orders, slabs),
         )
         ready = jax.vmap(lanes_.wants_update)(lanes, orders)
-        lanes = _when(ready, lambda one, order: lanes_.update(recipe, one, order), lanes, orders)
-        return count + 1, lanes
+
+        def accumulate(lanes: Lane) -> Lane:
+            return jax.vmap(lanes_.accumulate)(lanes, pieces)
+
+        def close(lanes: Lane) -> Lane:
+            update, others = functools.partial(lanes_.update, recipe), accumulate(lanes)
+            return _masked(ready, update, others, (lanes, pieces, orders))
+
+        # The sum is taken on either side, so that it becomes a part of the update's own passes.
+        lanes = _once(~jnp.any(ready), accumulate, lanes)
+        return count + 1, _once(jnp.any(ready), close, lanes)
 
     lanes = jax.lax.while_loop(more, step, (jnp.zeros((), jnp.int32), lanes))[1]
     due = (lanes.status == Status.RUNNING) & lanes.due
     lanes = _when(
-        due, lambda one, order: lanes_.evaluate(recipe, one, order, arrays), lanes, orders
+        due, lambda one, order: evaluations.evaluate(recipe, one, order, arrays), lanes, orders
     )
     done = due & (lanes.status != Status.RUNNING) & (lanes.status != Status.DIVERGED)
-    return _when(done, lambda one, order: lanes_.finish(recipe, one, order, arrays), lanes, orders)
+    return _when(
+        done, lambda one, order: evaluations.finish(recipe, one, order, arrays), lanes, orders
+    )
 
 
-_LaneFunction = Callable[..., Lane]
-
-
-def _when(mask: jax.Array, function: _LaneFunction, lanes: Lane, orders: Order) -> Lane:
+def _when(mask: jax.Array, function: Callable[..., Lane], lanes: Lane, orders: Order) -> Lane:
     """Applies a lane function where mask, shape (block,), holds; skips it if it holds nowhere."""
 
     def apply(lanes: Lane) -> Lane:
-        return _masked(mask, function, lanes, orders)
+        return _masked(mask, function, lanes, (lanes, orders))
 
     return jax.lax.cond(jnp.any(mask), apply, lambda lanes: lanes, lanes)
 
 
-def _masked(mask: jax.Array, function: _LaneFunction, lanes: Lane, *others: Any) -> Lane:
-    """Applies a lane function to a block; lanes outside the mask keep their state.
+def _once(condition: jax.Array, function: Callable[[Lane], Lane], lanes: Lane) -> Lane:
+    """What a function makes of lanes, or the lanes themselves.
+
+    For what happens at every micro-step. A loop of one turn or none: a loop's state stays where it
+    lies in memory, whereas `lax.cond` copies all of it on either side.
+    """
+
+    def turn(carry: tuple[jax.Array, Lane]) -> tuple[jax.Array, Lane]:
+        return jnp.zeros((), bool), function(carry[1])
+
+    return jax.lax.while_loop(lambda carry: carry[0], turn, (condition, lanes))[1]
+
+
+def _masked(
+    mask: jax.Array, function: Callable[..., Any], others: Any, arguments: tuple[Any, ...]
+) -> Any:
+    """What a function of one lane makes of a block's arguments; outside the mask, `others`.
 
     In a block of one, callers have already made sure that the mask holds.
     """
     if len(mask) == 1:
-        first = jax.tree.map(lambda x: x[0], (lanes, *others))
+        first = jax.tree.map(lambda x: x[0], arguments)
         return jax.tree.map(lambda x: x[None], function(*first))
 
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(mask.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
-    return jax.tree.map(choose, jax.vmap(function)(lanes, *others), lanes)
+    return jax.tree.map(choose, jax.vmap(function)(*arguments), others)

@@ -9,7 +9,7 @@ read.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minima.sweep.timeline import Timeline
+from minima.sweep.timeline import Timeline, pieces
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Slot:
     Attributes:
       cell: index of the cell in the plan.
       timeline: the cell's course.
-      microbatch: examples per micro-step.
+      widths: examples per micro-step, rising; each is the widest that the rest of its batch fills.
       begin: examples of its stream that were seen before, by a trunk.
       step: updates done at the last evaluation point passed.
       micro_left: micro-steps to the next evaluation point.
@@ -29,7 +29,7 @@ class Slot:
 
     cell: int
     timeline: Timeline
-    microbatch: int
+    widths: tuple[int, ...]
     begin: int = 0
     step: int = 0
     micro_left: int = 0
@@ -46,7 +46,7 @@ class Slot:
         cls,
         cell: int,
         timeline: Timeline,
-        microbatch: int,
+        widths: tuple[int, ...],
         begin: int = 0,
         *,
         step: int,
@@ -54,12 +54,12 @@ class Slot:
     ) -> "Slot":
         """A slot for a lane restored after `step` updates and `consumed` examples of the next."""
         passed = max(at for at in (0, *timeline.evaluations) if at <= step)
-        slot = cls(cell, timeline, microbatch, begin, step=passed, micro_left=1, fresh=False)
+        slot = cls(cell, timeline, widths, begin, step=passed, micro_left=1, fresh=False)
         if step >= timeline.steps:
             slot.micro_left, slot.finished = 0, True
             return slot
-        walked = timeline.micro_steps(step, microbatch) - timeline.micro_steps(passed, microbatch)
-        slot.micro_left = slot._distance() - walked + consumed // -microbatch
+        left = timeline.examples(step + 1) - timeline.examples(step) - consumed
+        slot.micro_left = slot._distance(step + 1) + pieces(left, widths)
         return slot
 
     def advance(self, limit: int) -> int:
@@ -78,15 +78,14 @@ class Slot:
     def place(self) -> int:
         """Examples of the stream before the next one."""
         there = self.timeline.evaluation_after(self.step)
-        walked = self.timeline.micro_steps(there, self.microbatch) - self.micro_left
-        return self.begin + self.timeline.examples_after(walked, self.microbatch)
+        walked = self.timeline.micro_steps(there, self.widths) - self.micro_left
+        return self.begin + self.timeline.examples_after(walked, self.widths)
 
-    def _distance(self) -> int:
-        """Micro-steps from one evaluation to the next."""
-        there = self.timeline.evaluation_after(self.step)
-        return self.timeline.micro_steps(there, self.microbatch) - self.timeline.micro_steps(
-            self.step, self.microbatch
-        )
+    def _distance(self, step: int | None = None) -> int:
+        """Micro-steps from an update, the last evaluation unless given, to the next evaluation."""
+        here, there = self.step if step is None else step, self.timeline.evaluation_after(self.step)
+        micro_steps = self.timeline.micro_steps
+        return micro_steps(there, self.widths) - micro_steps(here, self.widths)
 
 
 def free_lanes(busy: Sequence[bool], devices: int) -> list[int]:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from minima.sweep import lane as lanes_
-from minima.sweep.lane import Lane, Order, Recipe
+from minima.sweep.lane import Lane, Order, Piece, Recipe
 from minima.sweep.plan import Plan
 from minima.sweep.program import blank_order
 from minima.tasks.task import Arrays, to_arrays
@@ -73,14 +74,17 @@ def one_update(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane
 
     def step(lane: Lane) -> Lane:
         # A diverged lane wants no update, ever; here nothing looks at the status.
-        return lanes_.micro_step(recipe, lane, order, arrays)._replace(status=lane.status)
+        after, piece = lanes_.micro_step(recipe, lane, order, arrays)
+        return lanes_.accumulate(after._replace(status=lane.status), piece)
 
-    return lanes_.update(recipe, jax.lax.while_loop(more, step, lane), order)
+    lane = jax.lax.while_loop(more, step, lane)
+    nothing = Piece(jax.tree.map(jnp.zeros_like, lane.gradient), first=False)
+    return lanes_.update(recipe, lane, nothing, order)
 
 
 def _measurer(plan: Plan) -> Callable[[int], StepMemory]:
     """A function of the microbatch; what it has compiled once it remembers."""
-    recipe = replace(plan.recipe, slab=0, branch=False)
+    recipe = replace(plan.recipe, slab=0, branch=False, wide=())
     arrays = jax.tree.map(_shape, to_arrays(plan.dataset, recipe.task.model.dtype))
 
     @functools.cache

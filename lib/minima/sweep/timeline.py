@@ -45,18 +45,18 @@ class Timeline:
         """Examples seen after `step` updates."""
         return self._sum(step, [phase.batch_size for phase in self.phases])
 
-    def micro_steps(self, step: int, microbatch: int) -> int:
-        """Micro-steps taken after `step` updates."""
-        return self._sum(step, [-(-phase.batch_size // microbatch) for phase in self.phases])
+    def micro_steps(self, step: int, widths: Sequence[int]) -> int:
+        """Micro-steps of these widths, rising, taken after `step` updates."""
+        return self._sum(step, [pieces(phase.batch_size, widths) for phase in self.phases])
 
-    def examples_after(self, micro_steps: int, microbatch: int) -> int:
+    def examples_after(self, micro_steps: int, widths: Sequence[int]) -> int:
         """Examples seen after so many micro-steps; the last one of a batch may be short."""
         ends = [*(phase.start for phase in self.phases[1:]), self.steps]
         for phase, end in zip(self.phases, ends, strict=True):
-            per_update = -(-phase.batch_size // microbatch)
+            per_update = pieces(phase.batch_size, widths)
             updates, into = divmod(micro_steps, per_update)
             if phase.start + updates < end or end == self.steps:
-                part = min(into * microbatch, phase.batch_size)
+                part = _consumed(phase.batch_size, into, widths)
                 return self.examples(phase.start + updates) + part
             micro_steps -= (end - phase.start) * per_update
         raise AssertionError("the last phase ends with the timeline")
@@ -89,6 +89,24 @@ class Timeline:
             for phase, end in zip(self.phases, ends, strict=True)
         )
         return sum(n * size for n, size in zip(lengths, per_update, strict=True))
+
+
+def pieces(batch_size: int, widths: Sequence[int]) -> int:
+    """Micro-steps of a batch: each the widest that its rest fills, the last one may be short."""
+    count = 0
+    for width in reversed(widths):
+        whole, batch_size = divmod(batch_size, width)
+        count += whole
+    return count + (batch_size > 0)
+
+
+def _consumed(batch_size: int, count: int, widths: Sequence[int]) -> int:
+    """Examples of a batch in its first `count` pieces."""
+    seen = 0
+    for width in reversed(widths):
+        whole = min(count, (batch_size - seen) // width)
+        seen, count = seen + whole * width, count - whole
+    return batch_size if count else seen
 
 
 @functools.lru_cache

@@ -214,7 +214,7 @@ class _Loop:
                 self.slots[i] = Slot.resumed(
                     cell,
                     self.plan.timeline(self.plan.cells[cell]),
-                    self.recipe.microbatch,
+                    self.recipe.widths,
                     self._begin(cell),
                     step=int(lanes.step[i]),
                     consumed=int(lanes.consumed[i]),
@@ -232,7 +232,7 @@ class _Loop:
         if not working:
             return None
         orders, slabs = self._orders(), self._slabs()
-        longest = self.recipe.slab // self.recipe.microbatch if self.recipe.slab else self.limit
+        longest = self.recipe.slab // self.recipe.widths[-1] if self.recipe.slab else self.limit
         steps = min(self.limit, longest)
         limit = jax.device_put(np.int32(steps), self.everywhere)
         self.lanes, report = self.program(self.lanes, orders, limit, self.arrays, slabs)
@@ -320,7 +320,7 @@ class _Loop:
 
     def _slot(self, cell: int) -> Slot:
         timeline = self.plan.timeline(self.plan.cells[cell])
-        return Slot(cell, timeline, self.recipe.microbatch, self._begin(cell))
+        return Slot(cell, timeline, self.recipe.widths, self._begin(cell))
 
     def _begin(self, cell: int) -> int:
         """Examples that a cell's trunk has seen; counted only where the host gathers the next."""

@@ -18,7 +18,7 @@ SURE = 1e-9  # chance that a right program fails one statistical test on fresh k
 def conv():
     """The layer as a function of its input and its parameters; options as the layer's."""
 
-    def apply(x, kernel, bias, **options):
+    def apply(x, kernel, bias, pooled=False, **options):
         size, dimensions = options.get("size", 3), options.get("dimensions", 2)
         channels = kernel.shape[0] // size**dimensions, kernel.shape[1]
         options |= {"dtype": kernel.dtype, "bias": bias is not None}
@@ -26,7 +26,8 @@ def conv():
             nnx.eval_shape(lambda: Conv(*channels, **options, rngs=nnx.Rngs(params=0)))
         )[0]
         given = {"kernel": kernel} if bias is None else {"kernel": kernel, "bias": bias}
-        return nnx.merge(graph, nnx.State(given), copy=True)(x)
+        layer = nnx.merge(graph, nnx.State(given), copy=True)
+        return layer.pooled(x) if pooled else layer(x)
 
     return apply
 
@@ -122,6 +123,49 @@ def test_convolution_in_forward_over_reverse_mode(x64, conv):
     for hv, up, down in zip(product, gradient_at(step), gradient_at(-step), strict=True):
         np.testing.assert_allclose(hv, (up - down) / (2 * step), rtol=0, atol=1e-6)
         assert np.abs(hv).max() > 1
+
+
+# Few channels and many: products over 4×4 tiles, and over ordinary patches corner by corner.
+@pytest.mark.parametrize("shape", [(2, 6, 8, 1), (3, 7, 5, 3), (2, 7, 6, 8), (1, 2, 3, 6)])
+def test_a_pooled_convolution_is_convolution_and_pooling(x64, conv, lax_conv, shape):
+    arguments = conv_arguments(shape, 5)
+    ours, our_gradients = pullback(partial(conv, pooled=True), arguments)
+    theirs, their_gradients = pullback(lambda *a: max_pool_2x2(lax_conv(*a)), arguments)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+    for mine, plain in zip(our_gradients, their_gradients, strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [1, 8])
+def test_a_pooled_convolution_in_forward_over_reverse_mode(x64, conv, lax_conv, channels):
+    x, *point = conv_arguments((2, 6, 5, channels), 3)
+    direction = conv_arguments((2, 6, 5, channels), 3, seed=1)[1:]
+
+    def curvature(function):
+        def loss(parameters):
+            return jnp.sum(jnp.sin(function(x, *parameters)) ** 2)
+
+        return jax.jvp(jax.grad(loss), (point,), (direction,))[1]
+
+    plain = curvature(lambda *a: max_pool_2x2(lax_conv(*a)))
+    for ours, theirs in zip(curvature(partial(conv, pooled=True)), plain, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-10)
+        assert np.abs(ours).max() > 1
+
+
+def test_pooling_in_forward_over_reverse_mode(x64):
+    x, direction = np.random.default_rng(0).normal(size=(2, 2, 5, 4, 3))
+
+    def curvature(pool):
+        return jax.jvp(jax.grad(lambda x: jnp.sum(jnp.sin(pool(x)))), (x,), (direction,))[1]
+
+    def strided(x):
+        return jnp.maximum(
+            jnp.maximum(x[:, :4:2, ::2], x[:, 1:4:2, ::2]),
+            jnp.maximum(x[:, :4:2, 1::2], x[:, 1:4:2, 1::2]),
+        )
+
+    np.testing.assert_allclose(curvature(max_pool_2x2), curvature(strided), rtol=0, atol=1e-14)
 
 
 def test_convolution_with_a_kernel_for_each_lane(x64, conv, lax_conv):

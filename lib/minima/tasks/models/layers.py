@@ -13,6 +13,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+_CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # of a 2×2 window
+_FEW_CHANNELS = 4  # up to here a product over 3×3 patches is too thin
+
 he_normal = jax.nn.initializers.he_normal()
 lecun_normal = jax.nn.initializers.lecun_normal()
 
@@ -98,6 +101,58 @@ class Conv(nnx.Module):
             product = product + self.bias[...][None, :]
         return product.reshape(*patches.shape[:-1], -1)
 
+    def pooled(self, x: jax.Array) -> jax.Array:
+        """`max_pool_2x2(self(x))` for size 3, stride 1, padding 1, in fewer and plainer passes.
+
+        Outputs are made window by window, so that the maximum is one of four arrays side by side
+        and nothing is computed for a row or column that pooling leaves out. With few channels that
+        is a product of 4×4 patches with four shifted kernels next to each other: nearly twice the
+        multiplications, but on a shape that matrix units like, and less than half the patches.
+
+        Maps (n, height, width, channels_in) to (n, height // 2, width // 2, channels_out).
+        """
+        n, height, width, channels = x.shape
+        space = (height // 2, width // 2)
+        padded = jnp.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        if channels <= _FEW_CHANNELS:
+            corners = self._by_tile(padded, space)
+        else:
+            corners = self._by_corner(padded, space)
+        rows = [_larger(corners[b], corners[2 + b]) for b in (0, 1)]
+        y = _larger(*rows)
+        y = y if self.bias is None else y + self.bias[...][None, :]
+        return y.reshape(n, *space, -1)
+
+    def _by_tile(self, padded: jax.Array, space: tuple[int, int]) -> list[jax.Array]:
+        """Outputs at the four corners of every window, each (windows, channels_out)."""
+        channels = padded.shape[-1]
+        kernel = self.kernel[...].reshape(3, 3, channels, -1)
+        shifted = [
+            jnp.pad(kernel, [(a, 1 - a), (b, 1 - b), (0, 0), (0, 0)]).reshape(16 * channels, -1)
+            for a, b in _CORNERS
+        ]
+        tiles = [
+            padded[:, i : i + 2 * space[0] : 2, j : j + 2 * space[1] : 2]
+            for i, j in itertools.product(range(4), repeat=2)
+        ]
+        patches = jnp.concatenate(tiles, axis=-1).reshape(-1, 16 * channels)
+        return jnp.split(patches @ jnp.concatenate(shifted, axis=1), 4, axis=1)
+
+    def _by_corner(self, padded: jax.Array, space: tuple[int, int]) -> list[jax.Array]:
+        """As `_by_tile`, from ordinary patches: those of one corner after those of another."""
+        parity = {(a, b): padded[:, a::2, b::2] for a, b in _CORNERS}
+
+        def cut(i: int, j: int) -> jax.Array:
+            rows, columns = slice(i // 2, i // 2 + space[0]), slice(j // 2, j // 2 + space[1])
+            return parity[i % 2, j % 2][:, rows, columns]
+
+        offsets = [*itertools.product(range(3), repeat=2)]
+        corners = [
+            jnp.concatenate([cut(a + i, b + j) for i, j in offsets], axis=-1) for a, b in _CORNERS
+        ]
+        patches = jnp.stack(corners).reshape(-1, 9 * padded.shape[-1])
+        return [*(patches @ self.kernel[...]).reshape(4, -1, self.kernel.shape[-1])]
+
     def _patches(self, x: jax.Array) -> jax.Array:
         if self.size == 1 and not self.padding:
             return x[(slice(None), *[slice(None, None, self.stride)] * self.dimensions)]
@@ -127,13 +182,24 @@ def max_pool_2x2(x: jax.Array) -> jax.Array:
     return _larger(rows[:, :, :, 0], rows[:, :, :, 1])
 
 
+@jax.custom_jvp
 def _larger(a: jax.Array, b: jax.Array) -> jax.Array:
-    """The maximum, with a gradient that compares a with b only.
+    """The maximum, with a gradient that compares a with b only and is shared where they tie.
 
     That of `jnp.max` compares the values with the result: where XLA computes them a second time and
     rounds differently, none is equal to it, and the gradient is 0/0.
     """
-    return jnp.where(a > b, a, jnp.where(b > a, b, a / 2 + b / 2))
+    return jnp.maximum(a, b)
+
+
+@_larger.defjvp
+def _larger_jvp(
+    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    # As a number, a's share is one array to keep for the way back, where branches would be two.
+    (a, b), (da, db) = primals, tangents
+    share = ((a > b).astype(a.dtype) + (a >= b).astype(a.dtype)) / 2
+    return _larger(a, b), share * da + (1 - share) * db
 
 
 def linear(

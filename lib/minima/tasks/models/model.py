@@ -39,7 +39,8 @@ class Architecture:
       norms: what `--norm` may be; the first is the default.
       overhead: roughly what a micro-step costs beside its examples (stream, accumulation, update),
         in examples; the plan weighs it against padding. Estimated from `python -m minima probe` on
-        two CPU cores for mlp (12 to 24), cnn and cnn_small (about 1); 1 where nobody has measured.
+        a CPU core for mlp (15 to 25), cnn and cnn_small (1 to 4); 1 where nobody has measured.
+      widest: the most examples of a micro-step on a CPU: activations of more leave a core's cache.
       image_size: images are averaged down to this many pixels a side before training; None leaves
         them as they are.
       least_size: images need this many pixels a side (for cnn1d, signals samples): its poolings,
@@ -55,6 +56,7 @@ class Architecture:
     depth: int = 1
     norms: tuple[str, ...] = ("none",)
     overhead: float = 1
+    widest: int = 256
     image_size: int | None = None
     least_size: int = 1
     width_multiple: int = 1
@@ -75,17 +77,17 @@ def _recurrent(cell: str) -> Architecture:
 _FLAT = ("image", "signal", "vector")
 
 ARCHITECTURES = {
-    "linear": Architecture(MLP, _FLAT, width=0, depth=0, overhead=12),
-    "mlp": Architecture(MLP, _FLAT, width=128, norms=_EVERY_NORM, overhead=12, mup=True),
+    "linear": Architecture(MLP, _FLAT, width=0, depth=0, overhead=16),
+    "mlp": Architecture(MLP, _FLAT, width=128, norms=_EVERY_NORM, overhead=16, mup=True),
     "mlp_residual": Architecture(
         functools.partial(MLP, residual=True),
         _FLAT,
         width=100,
         depth=2,
         norms=_EVERY_NORM,
-        overhead=12,
+        overhead=16,
     ),
-    "cnn": _cnn((16, 32), width=64),
+    "cnn": _cnn((16, 32), width=64, widest=16),
     "cnn_small": _cnn((8, 16), width=32, image_size=14),
     "vgg": _cnn((16, 32, 64), width=128, depth=2),
     "resnet": Architecture(ResNet, ("image",), 16, 1, ("batch", "none", "layer", "group", "ghost")),

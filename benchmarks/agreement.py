@@ -15,6 +15,7 @@ from row import Row, Side
 from runner import Runner
 
 TOOLS = {"pyhessian": 2e-2, "curvlinops": 1e-3}
+COUNT = 8  # networks
 
 
 def main() -> int:
@@ -24,9 +25,10 @@ def main() -> int:
     args = parser.parse_args()
     differs = False
     with Runner(sys.executable, args.peers) as runner, tempfile.TemporaryDirectory() as folder:
-        ours = numbers(runner, folder, "benchmarks/sides/minima_curvature.py")
+        script, peer = "sides/minima_curvature.py", "peers/torch_curvature.py"
+        ours = {k: v[:COUNT] for k, v in numbers(runner, folder, script).items()}
         for tool, tolerance in TOOLS.items():
-            theirs = numbers(runner, folder, "benchmarks/peers/torch_curvature.py", tool)
+            theirs = numbers(runner, folder, peer, tool)
             relative = np.abs(theirs["tops"] / ours["tops"] - 1)
             error = np.hypot(theirs["errors"], ours["errors"])
             apart = np.abs(theirs["traces"] - ours["traces"]) / error
@@ -43,7 +45,9 @@ def main() -> int:
 def numbers(runner: Runner, folder: str, script: str, *tool: str) -> dict[str, np.ndarray]:
     """What a side found, by name."""
     out = str(Path(folder) / "out.npz")
-    side = Side("curvature", (script, *tool, "{data}", out), peer=bool(tool))
+    count = (str(COUNT),) if tool else ()
+    command = (f"benchmarks/{script}", *tool, "{data}", out, *count)
+    side = Side("curvature", command, peer=bool(tool))
     runner.figure(Row("curvature", "", side, data="mlp"), side)
     return dict(np.load(out))
 

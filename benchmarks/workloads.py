@@ -67,7 +67,7 @@ def _mlp() -> Workload:
 def _lstm() -> Workload:
     # Looking a character up is no arithmetic, however it is done.
     step = _dense(64, 4 * 128) + _dense(128, 4 * 128) + _dense(128, _VOCABULARY)
-    return Workload("lstm", "kjv", (16, 64, 256), _rates(4), 1, _POSITIONS * step, 0)
+    return Workload("lstm", "kjv", (16, 64, 256), _rates(2), 1, _POSITIONS * step, 0)
 
 
 def _transformer() -> Workload:
@@ -75,7 +75,7 @@ def _transformer() -> Workload:
     block = _dense(width, 3 * width) + width * width + 2 * _dense(width, 4 * width)
     attention = 2 * _POSITIONS * width  # scores and mixture, the masked half counted too
     step = depth * (block + attention) + _dense(width, _VOCABULARY)
-    return Workload("transformer", "kjv", (16, 64, 256), _rates(4), 1, _POSITIONS * step, 0)
+    return Workload("transformer", "kjv", (16, 64, 256), _rates(2), 1, _POSITIONS * step, 0)
 
 
 WORKLOADS = {work.model: work for work in (_cnn_small(), _mlp(), _lstm(), _transformer())}

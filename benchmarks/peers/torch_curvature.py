@@ -1,12 +1,14 @@
-"""The same with PyHessian or curvlinops, a checkpoint at a time: pyhessian|curvlinops DATA OUT
+"""The same with PyHessian or curvlinops, a checkpoint at a time: TOOL DATA.npz OUT.npz [COUNT]
 
-Prints one JSON line; OUT holds the numbers of each.
+Prints one JSON line, and keeps the numbers of each in OUT. COUNT measures that many only: one costs
+as much as another.
 """
 
 import json
 import sys
 import time
 import warnings
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from checkpoints import SIZES, checkpoints
+from checkpoints import COUNT, SIZES, checkpoints
 
 PRODUCTS = 20
 
@@ -56,7 +58,7 @@ def by_curvlinops(model: nn.Module, data: tuple) -> tuple[float, list[float]]:
     return top, ((of @ signs) * signs).sum(0).tolist()
 
 
-def main(tool: str, data: str, out: str) -> None:
+def main(tool: str, data: str, out: str, count: str = str(COUNT)) -> None:
     """Measures every checkpoint and prints."""
     warnings.simplefilter("ignore")
     arrays = np.load(data)
@@ -66,7 +68,7 @@ def main(tool: str, data: str, out: str) -> None:
     )
     measure = {"pyhessian": by_pyhessian, "curvlinops": by_curvlinops}[tool]
     torch.manual_seed(0)
-    models = [network(params) for params in checkpoints()]
+    models = [network(params) for params in islice(checkpoints(), int(count))]
     begin = time.perf_counter()
     found = [measure(model, examples) for model in models]
     seconds = time.perf_counter() - begin

@@ -10,13 +10,13 @@ _PEER = "benchmarks/peers/torch_curvature.py"
 
 
 def _peer(tool: str, name: str) -> Side:
-    return Side(name, (_PEER, tool, "{data}", "{folder}/out.npz"), peer=True)
+    return Side(name, (_PEER, tool, "{data}", "{folder}/out.npz", "4"), peer=True)
 
 
 ROWS = [
     Row(
         "curvature",
-        "λmax (20 products) and trace (20 probes) of 32 MLPs on 4,000 images, compilation included",
+        "λmax (20 products), trace (20 probes) of 32 MLPs (peers: of 4), with compiling",
         Side("minima", ("benchmarks/sides/minima_curvature.py", "{data}", "{folder}/out.npz")),
         (_peer("pyhessian", "PyHessian"), _peer("curvlinops", "curvlinops")),
         5.0,

@@ -104,7 +104,8 @@ def main(model: str) -> None:
     """Measures and prints."""
     plan = sweep.prepare(configure(WORKLOADS[model], "runs", 1), "benchmark").plan
     small, large = (
-        Bench(dataclasses.replace(plan.recipe, microbatch=m), plan.dataset) for m in MICROBATCHES
+        Bench(dataclasses.replace(plan.recipe, microbatch=m, wide=()), plan.dataset)
+        for m in MICROBATCHES
     )
     steps = [bench.seconds_per_step(NEVER) for bench in (small, large)]
     per_example = (steps[1] - steps[0]) / (MICROBATCHES[1] - MICROBATCHES[0])

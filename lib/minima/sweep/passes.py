@@ -10,6 +10,7 @@ from minima.tasks.objectives import Sums
 from minima.tasks.task import Arrays, Task
 
 CHUNK = 256
+_POSITIONS = 1024  # of sequences: more activations than this leave a core's cache
 
 
 class Pass(NamedTuple):
@@ -27,6 +28,17 @@ def begin_pass(task: Task) -> Pass:
     return Pass(Sums(zero, zero, zero), *bounds)
 
 
+def chunk_of(task: Task) -> int:
+    """Examples of a pass at a time: CHUNK, or few enough token sequences, a power of two.
+
+    On one core of a CPU, 16 windows of 64 characters at a time are twice as fast as 256.
+    """
+    if task.kind != "tokens":
+        return CHUNK
+    fitting = max(1, _POSITIONS // task.model.settings.input_shape[0])
+    return min(CHUNK, 1 << (fitting.bit_length() - 1))
+
+
 def evaluation_pass(
     task: Task,
     variables: tuple[Params, State],
@@ -38,7 +50,7 @@ def evaluation_pass(
 ) -> Pass:
     """Adds the first `count` examples of inputs and labels (n, ...), chunk by chunk."""
     n, dtype = len(labels), task.model.dtype
-    chunk = min(n, CHUNK)
+    chunk = min(n, chunk_of(task))
 
     def add(i: jax.Array, carry: Pass) -> Pass:
         index = i * chunk + jnp.arange(chunk, dtype=jnp.int32)

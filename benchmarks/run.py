@@ -38,16 +38,15 @@ def main() -> int:
     with Runner(sys.executable, args.peers) as runner:
         about = machine.describe(runner)
         print(machine.sentence(about), flush=True)
-        found, failures = [], 0
+        found, failures, begun = [], 0, datetime.datetime.now(datetime.UTC)
         for row in rows:
             try:
                 found.append(measure(row, runner, args.repeats))
                 print(report.line(row, found[-1], about), flush=True)
+                keep(begun, {"machine": about, "rows": found})
             except subprocess.CalledProcessError as error:
                 failures += 1
                 print(f"{row.name}: {error}\n{error.stderr or ''}", file=sys.stderr)
-    keep({"machine": about, "rows": found})
-    report.write(HERE / "RESULTS.md", RESULTS)
     return 1 if failures else 0
 
 
@@ -84,14 +83,14 @@ def measure(row: Row, runner: Runner, repeats: int) -> dict[str, Any]:
     }
 
 
-def keep(result: dict[str, Any]) -> None:
-    """Writes the raw numbers of a run of this script."""
-    now = datetime.datetime.now(datetime.UTC)
-    result = {"date": now.isoformat(timespec="seconds"), "commit": machine.commit(), **result}
+def keep(begun: datetime.datetime, result: dict[str, Any]) -> None:
+    """Writes what a run of this script has measured so far, row by row: a kill loses one row."""
+    about = {"date": begun.isoformat(timespec="seconds"), "commit": machine.commit()}
     kind = result["machine"]["kind"].replace(" ", "-")
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{now:%Y%m%d-%H%M%S}-{kind}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    path = RESULTS / f"{begun:%Y%m%d-%H%M%S}-{kind}.json"
+    path.write_text(json.dumps(about | result, indent=1) + "\n")
+    report.write(HERE / "RESULTS.md", RESULTS)
 
 
 if __name__ == "__main__":

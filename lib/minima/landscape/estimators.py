@@ -86,7 +86,7 @@ def power_iteration(operator: Operator, key: jax.Array, steps: int = 100) -> Est
 def trace(operator: Operator, key: jax.Array, probes: int = 30) -> Estimate:
     """Hutchinson's estimate (1989): the mean of vᵀ A v over random signs v."""
     signs = _signs(operator, key, probes)
-    return _mean(jnp.sum(signs * jax.vmap(operator)(signs), axis=1))
+    return mean_of(jnp.sum(signs * jax.vmap(operator)(signs), axis=1))
 
 
 def trace_plus_plus(operator: Operator, key: jax.Array, products: int = 60) -> Estimate:
@@ -97,7 +97,7 @@ def trace_plus_plus(operator: Operator, key: jax.Array, products: int = 60) -> E
     """
     basis, rest = _range_and_rest(operator, key, products // 3)
     inside = jnp.sum(basis * jax.vmap(operator)(basis))
-    outside = _mean(jnp.sum(rest * jax.vmap(operator)(rest), axis=1))
+    outside = mean_of(jnp.sum(rest * jax.vmap(operator)(rest), axis=1))
     return _judged(inside + outside.value, outside.standard_error, len(rest))
 
 
@@ -109,7 +109,7 @@ def squared_frobenius(operator: Operator, key: jax.Array, products: int = 90) ->
     """
     basis, rest = _range_and_rest(operator, key, products // 3)
     inside = jnp.sum(jnp.square(jax.vmap(operator)(basis)))
-    outside = _mean(jnp.sum(jnp.square(jax.vmap(operator)(rest)), axis=1))
+    outside = mean_of(jnp.sum(jnp.square(jax.vmap(operator)(rest)), axis=1))
     return _judged(inside + outside.value, outside.standard_error, len(rest))
 
 
@@ -146,7 +146,8 @@ def _signs(operator: Operator, key: jax.Array, count: int) -> jax.Array:
     return jax.random.rademacher(key, (count, operator.dimension), operator.dtype)
 
 
-def _mean(samples: jax.Array) -> Estimate:
+def mean_of(samples: jax.Array) -> Estimate:
+    """The mean of independent samples (n,); converged where its error is a tenth of it at most."""
     error = jnp.std(samples, ddof=1) / jnp.sqrt(len(samples))
     return _judged(jnp.mean(samples), error, len(samples))
 

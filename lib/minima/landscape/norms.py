@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from minima.landscape.estimators import Estimate
+from minima.landscape.estimators import Estimate, mean_of
 from minima.landscape.objective import Chunks, Objective, Params, over_chunks
 from minima.landscape.operators import hessian
 
@@ -71,12 +71,7 @@ def relative_flatness(
         step = embed(signs @ kernel)[0]
         return step @ product(step)
 
-    values = jax.lax.map(probe, jax.random.split(key, probes))
-    error = jnp.std(values, ddof=1) / jnp.sqrt(probes)
-    value = jnp.mean(values)
-    nothing = jnp.full_like(value, jnp.nan)
-    small = error <= 0.1 * jnp.abs(value)
-    return Estimate(value, error, nothing, small, jnp.full((), probes, jnp.int32))
+    return mean_of(jax.lax.map(probe, jax.random.split(key, probes)))
 
 
 def pac_bayes(

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from minima.landscape.estimators import Estimate
+from minima.landscape.estimators import Estimate, mean_of
 from minima.landscape.objective import Chunks, Objective, Params
 
 _STEPS = 20  # of a maximiser: Andriushchenko et al. 2023 use as many of their Auto-PGD
@@ -130,12 +130,7 @@ def average_case(
         step = scale * jax.random.normal(k, flat.shape, flat.dtype)
         return (loss(step) + loss(-step)) / 2 - at
 
-    rises = jax.lax.map(rise, keys)
-    error = jnp.std(rises, ddof=1) / jnp.sqrt(probes)
-    value = jnp.mean(rises)
-    small = jnp.isfinite(value) & (error <= 0.1 * jnp.abs(value))
-    nothing = jnp.full_like(value, jnp.nan)
-    return Estimate(value, error, nothing, small, jnp.full((), probes, jnp.int32))
+    return mean_of(jax.lax.map(rise, keys))
 
 
 def _along(objective: Objective, params: Params, data: Chunks) -> Callable[[jax.Array], jax.Array]:

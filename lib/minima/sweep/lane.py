@@ -2,8 +2,8 @@
 
 A lane walks its stream one microbatch at a time, or a wider piece where its batch has room for one,
 adds up gradient sums, and updates whenever it has consumed its own batch size. It stops by itself:
-budgets, targets, early stopping and divergence are decided here, on the device, and freeze the lane
-with its status and parameters.
+a loss that isn't finite freezes it here, everything else in `evaluations`, on the device, with its
+status and parameters.
 """
 
 import functools

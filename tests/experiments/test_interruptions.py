@@ -1,5 +1,6 @@
 """Whatever ends a run early, the same command ends it as if nothing had been."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -64,6 +65,12 @@ def wait_for(process, condition, seconds=60):
         time.sleep(0.01)
 
 
+def wait_until(process, condition):
+    """Returns when the condition holds or the process has ended."""
+    while process.poll() is None and not condition():
+        time.sleep(0.01)
+
+
 def goes_on(experiment, run_path, undisturbed, folder):
     """The same command: to the end, to the same numbers, and each cell trained once."""
     before = whole_lines(recorded(folder))
@@ -93,12 +100,16 @@ def test_kill_at_random_moments(
         cache = {"cache": tmp_path_factory.mktemp("cold")} if chain == 0 else {}
         for _ in range(KILLS):
             with start_experiment(*FLAGS, cwd=folder, **cache) as process:
-                try:
-                    process.communicate(timeout=rng.uniform(0.15, 0.9) * undisturbed.seconds)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.communicate()
-                    kills += 1
+                # Every other kill comes while cells are being recorded, however fast the machine.
+                if kills % 2:
+                    wait_until(process, lambda folder=folder, old=before: recorded(folder) != old)
+                    time.sleep(rng.uniform(0, 0.1))
+                else:
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        process.wait(timeout=rng.uniform(0.15, 0.9) * undisturbed.seconds)
+                kills += process.poll() is None
+                process.kill()
+                process.communicate()
             now = recorded(folder)
             assert now.startswith(before), "a finished cell was touched"
             before = whole_lines(now)

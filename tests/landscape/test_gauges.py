@@ -55,6 +55,14 @@ def test_residual_networks_are_given_none():
     assert families.rescalings({"blocks": {}, "stem": {}}) == ()
 
 
+def test_no_factor_passes_a_tanh():
+    for family, kinds in (("mlp", 0), ("cnn", 3)):  # batch norm forgets scales all the same
+        _, params, _ = minimum(family)
+        found = families.rescalings(params, NORMS.get(family, "none"), "tanh")
+        assert len(found) == kinds
+        assert not any(rescaling.is_paired for rescaling in found)
+
+
 def test_the_canonical_gauge_is_the_same_from_everywhere(family):
     objective, params, data, found = rescalings_of(family)
     canonical = jax.jit(lambda p: gauges.canonical(p, found))

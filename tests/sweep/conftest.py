@@ -118,10 +118,12 @@ def make(dataset, sequences, endless):
             asked.positions,
             asked.parametrisation,
             asked.base_width,
+            asked.activation,
         )
         sources = {"blobs": dataset, "sequences": sequences, "endless": endless}
         source = sources[values_source]
-        task, data = make_task(source, choice, asked.augmentation, config.training.dtype)
+        how = asked.augmentation, config.training.dtype, asked.loss
+        task, data = make_task(source, choice, *how)
         plan = make_plan(config, task, data)
         if not wide:
             return plan

@@ -56,6 +56,8 @@ def reference(plan, cell):
         logits, state = task.model.apply(params, state, x, passing)
         targets = jax.nn.one_hot(y, logits.shape[-1], dtype=logits.dtype)
         targets = optax.smooth_labels(targets, training.label_smoothing)
+        if plan.config.task.loss == "squared_error":
+            return jnp.mean(jnp.sum(optax.l2_loss(logits, targets), axis=-1)), state
         return jnp.mean(optax.softmax_cross_entropy(logits, targets)), state
 
     @jax.jit
@@ -171,6 +173,7 @@ def worst(tree, other):
 
 
 PLAIN: dict = {}
+SQUARED = {"loss": "squared_error", "activation": "tanh"}
 CASES = [
     # model, optimizer, other settings, lanes per block
     ("mlp", "sgd", PLAIN, 1),
@@ -186,6 +189,8 @@ CASES = [
     ("cnn_small", "momentum", PLAIN, 1),
     ("cnn_small", "adam", EVERYTHING, 2),
     ("mlp", "muon", PLAIN, 1),
+    ("mlp", "sgd", SQUARED | {"depth": 2}, 1),
+    ("cnn_small", "momentum", EVERYTHING | SQUARED, 2),
     pytest.param("vgg", "sgd", PLAIN, 1, marks=pytest.mark.slow),
     ("rnn", "adam", {"width": 8}, 1),
     ("gru", "momentum", {"width": 8, "dropout": 0.2}, 2),

@@ -1,11 +1,15 @@
 """A model fitted to a dataset, and what does not fit together refused in one line."""
 
+import typing
+
 import numpy as np
 import pytest
 
 from minima.runtime.errors import UserError
 from minima.sweep import config, optimizers
+from minima.tasks import objectives
 from minima.tasks.models import ARCHITECTURES, Model, Settings
+from minima.tasks.models.layers import ACTIVATIONS
 from minima.tasks.task import ModelChoice, Task, make_task
 
 
@@ -27,6 +31,9 @@ def test_the_command_line_knows_every_model_and_optimiser():
     # The configuration names them itself: it is read without importing JAX.
     assert list(config.MODELS) == list(ARCHITECTURES)
     assert config.OPTIMIZERS == optimizers.OPTIMIZERS
+    hints = typing.get_type_hints(config.TaskConfig)
+    assert typing.get_args(hints["loss"]) == tuple(objectives.LOSSES)
+    assert typing.get_args(hints["activation"]) == ("default", *ACTIVATIONS)
 
 
 def test_make_task_fits_the_model_to_the_dataset(make_dataset):
@@ -100,6 +107,7 @@ def test_defaults_are_those_of_the_architecture(make_dataset, name):
     settings = made(data, name)[0].model.settings
     assert (settings.width, settings.depth) == (entry.width, entry.depth)
     assert settings.norm == entry.norms[0]
+    assert settings.activation == (entry.activations or ("",))[0]
     assert settings.positions
     assert (settings.kind, settings.vocabulary, settings.per_position) == (data.kind, 0, False)
 
@@ -172,6 +180,27 @@ def test_refuses_norms_that_a_model_does_not_have(make_dataset, name, norm, has)
     data = make_dataset((40,), "signal") if name == "gru_mnist1d" else make_dataset((8, 8))
     line = refusal(data, ModelChoice(name, norm=norm))
     assert line == f"--norm={norm}: --model={name} has {has}; use one of these"
+
+
+@pytest.mark.parametrize("name", list(ARCHITECTURES))
+def test_activations_are_for_models_that_can_choose(make_dataset, name):
+    entry, choice = ARCHITECTURES[name], ModelChoice(name, activation="tanh")
+    data = make_dataset((14, 14)) if "image" in entry.kinds else make_dataset((40,), "signal")
+    if entry.activations:
+        assert make_task(data, choice)[0].model.settings.activation == "tanh"
+        return
+    assert refusal(data, choice) == (
+        f"--activation=tanh: --model={name} has its own; use --model=mlp, mlp_residual, cnn, "
+        "cnn_small or vgg"
+    )
+
+
+def test_the_loss_belongs_to_the_task(make_dataset):
+    data, choice = make_dataset((6,), "vector"), ModelChoice("mlp")
+    squared = make_task(data, choice, loss="squared_error")[0]
+    plain = make_task(data, choice)[0]
+    assert (squared.loss, plain.loss) == ("squared_error", "cross_entropy")
+    assert squared != plain
 
 
 @pytest.mark.parametrize("width", [1, 15, 40])

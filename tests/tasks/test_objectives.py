@@ -1,4 +1,4 @@
-"""Cross-entropy against optax and closed forms; sums against sums of parts."""
+"""Both losses against optax and closed forms; sums against sums of parts."""
 
 from itertools import pairwise
 
@@ -8,10 +8,12 @@ import numpy as np
 import optax
 import pytest
 
-from minima.tasks.objectives import classification
+from minima.tasks.objectives import LOSSES, classification
 
-classify = jax.jit(classification)
-gradient_of = jax.jit(jax.grad(lambda *a: classification(*a).loss))
+classify = jax.jit(classification, static_argnames="loss")
+gradient_of = jax.jit(
+    jax.grad(lambda *a, **how: classification(*a, **how).loss), static_argnames="loss"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +76,26 @@ def test_the_gradient_is_softmax_minus_target(batch, smoothing):
     np.testing.assert_allclose(gradient_of(*batch, smoothing), expected, rtol=0, atol=1e-15)
 
 
+@pytest.mark.parametrize("smoothing", SMOOTHINGS)
+def test_squared_error_equals_that_of_optax(batch, smoothing):
+    logits, labels, weights = batch
+    apart = logits - targets(labels, smoothing)
+    losses = optax.l2_loss(logits, targets(labels, smoothing)).sum(axis=1)
+    sums = classify(*batch, smoothing, loss="squared_error")
+    np.testing.assert_allclose(sums.loss, np.sum(losses * weights), rtol=1e-14)
+    gradient = gradient_of(*batch, smoothing, loss="squared_error")
+    np.testing.assert_allclose(gradient, weights[:, None] * apart, rtol=0, atol=1e-14)
+    # The loss decides nothing of what counts as a hit.
+    assert sums[1:] == classify(*batch)[1:]
+
+
+def test_squared_error_of_a_perfect_answer_and_of_none():
+    labels, one = np.array([2, 0]), np.ones(2)
+    perfect = classify(np.eye(3)[labels], labels, one, loss="squared_error")
+    assert (float(perfect.loss), float(perfect.correct)) == (0, 2)
+    assert float(classify(np.zeros((2, 3)), labels, one, loss="squared_error").loss) == 2 * 0.5
+
+
 def test_equal_logits_cost_the_logarithm_of_the_classes():
     sums = classify(np.full((3, 7), 2.5), np.array([0, 3, 6]), np.ones(3), 0.3)
     np.testing.assert_allclose(sums.loss, 3 * np.log(7), rtol=1e-15)
@@ -88,30 +110,31 @@ def test_huge_logits_do_not_overflow():
 WILD = [np.inf, -np.inf, np.nan, 1e308]
 
 
+@pytest.mark.parametrize("loss", list(LOSSES))
 @pytest.mark.parametrize("wild", WILD)
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
-def test_padding_leaves_every_sum_as_it_was(batch, wild, smoothing):
+def test_padding_leaves_every_sum_as_it_was(batch, wild, smoothing, loss):
     logits, labels, weights = batch
-    padded = logits.copy()
+    padded, expected = logits.copy(), classify(logits, labels, weights, smoothing, loss=loss)
     padded[weights == 0, 1] = wild
-    np.testing.assert_array_equal(
-        classify(padded, labels, weights, smoothing), classify(logits, labels, weights, smoothing)
-    )
+    sums = classify(padded, labels, weights, smoothing, loss=loss)
+    np.testing.assert_array_equal(sums, expected)
     padded[weights == 0] = wild  # all of the row
-    sums = classify(padded, labels, weights, smoothing)
-    np.testing.assert_array_equal(sums, classify(logits, labels, weights, smoothing))
+    sums = classify(padded, labels, weights, smoothing, loss=loss)
+    np.testing.assert_array_equal(sums, expected)
     assert np.isfinite(sums).all()
 
 
+@pytest.mark.parametrize("loss", list(LOSSES))
 @pytest.mark.parametrize("wild", WILD)
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
-def test_padding_leaves_the_gradient_as_it_was_and_has_none(batch, wild, smoothing):
+def test_padding_leaves_the_gradient_as_it_was_and_has_none(batch, wild, smoothing, loss):
     logits, labels, weights = batch
     padded = logits.copy()
-    expected = np.asarray(gradient_of(logits, labels, weights, smoothing))
+    expected = np.asarray(gradient_of(logits, labels, weights, smoothing, loss=loss))
     for where in (np.s_[weights == 0, 1], np.s_[weights == 0]):
         padded[where] = wild
-        gradient = np.asarray(gradient_of(padded, labels, weights, smoothing))
+        gradient = np.asarray(gradient_of(padded, labels, weights, smoothing, loss=loss))
         np.testing.assert_array_equal(gradient, expected)
         np.testing.assert_array_equal(gradient[weights == 0], 0)
 
@@ -134,17 +157,19 @@ def test_sums_have_the_dtype_of_the_model(batch, dtype):
     assert {leaf.shape for leaf in sums} == {()}
 
 
+@pytest.mark.parametrize("loss", list(LOSSES))
 @pytest.mark.parametrize("smoothing", SMOOTHINGS)
-def test_tokens_of_a_sequence_share_its_weight(sequences, smoothing):
+def test_tokens_of_a_sequence_share_its_weight(sequences, smoothing, loss):
     # The same as 7 · 12 examples, each with the weight of its sequence.
     logits, labels, weights = sequences
     apart = (logits.reshape(-1, 5), labels.reshape(-1), np.repeat(weights, 7))
-    sums = classify(*sequences, smoothing)
-    np.testing.assert_allclose(sums, np.array(classify(*apart, smoothing)), rtol=1e-14)
+    sums = classify(*sequences, smoothing, loss=loss)
+    np.testing.assert_allclose(sums, np.array(classify(*apart, smoothing, loss=loss)), rtol=1e-14)
     assert float(sums.weight) == 7 * weights.sum()
     assert {leaf.shape for leaf in sums} == {()}
-    by_token = gradient_of(*apart, smoothing).reshape(logits.shape)
-    np.testing.assert_allclose(gradient_of(*sequences, smoothing), by_token, rtol=0, atol=1e-15)
+    by_token = gradient_of(*apart, smoothing, loss=loss).reshape(logits.shape)
+    found = gradient_of(*sequences, smoothing, loss=loss)
+    np.testing.assert_allclose(found, by_token, rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("wild", WILD)

@@ -21,24 +21,29 @@ from minima.landscape.objective import Params
 _QUERY, _KEY, _VALUE = range(3)
 
 
-def rescalings(params: Params, norm: str = "none") -> tuple[Rescaling, ...]:
+def rescalings(
+    params: Params, norm: str = "none", activation: str = "relu"
+) -> tuple[Rescaling, ...]:
     """Those of a network whose parameters are named as `Model.init` names them; () if none.
 
     Residual networks (resnet, mlp_residual) have sums in the way and are given none.
 
     Args:
       params: nested dicts of arrays.
-      norm: the model's `--norm`, which the parameters alone don't tell.
+      norm, activation: the model's `--norm` and `--activation`, which the parameters don't tell.
     """
     if "blocks" in params:
         return _transformer(params) if "encoder" in params else ()
     if "layers" in params:
         return _recurrent(params)
-    return tuple(_chain(params, norm))
+    return tuple(_chain(params, norm, activation))
 
 
-def _chain(params: Params, norm: str) -> list[Rescaling]:
-    """Layers one after another, each with a norm, if any, and a ReLU behind it."""
+def _chain(params: Params, norm: str, activation: str) -> list[Rescaling]:
+    """Layers one after another, each with a norm, if any, and an activation behind it.
+
+    Only through a ReLU does a factor reach the layer that follows; tanh saturates.
+    """
     stack: list[tuple[Path, Path | None]] = []
     for name in ("convolutions", "hidden"):
         stack += [((name, i), ("norms", i)) for i in sorted(params.get(name, {}))]
@@ -47,11 +52,11 @@ def _chain(params: Params, norm: str) -> list[Rescaling]:
     stack.append((("readout",), None))
     found = []
     for (layer, behind), (following, _) in pairwise(stack):
-        if behind is None or not _has(params, behind):
-            found.append(_pair(params, layer, _columns(params, layer), following))
-            continue
-        found.append(_pair(params, behind, _affine(params, behind), following))
-        if norm in ("batch", "ghost"):
+        normed = behind is not None and _has(params, behind)
+        if activation == "relu":
+            scaled, parts = (behind, _affine) if behind and normed else (layer, _columns)
+            found.append(_pair(params, scaled, parts(params, scaled), following))
+        if normed and norm in ("batch", "ghost"):
             columns = _columns(params, layer)
             size = len(columns[-1].factor)
             found.append(Rescaling(f"{_name(layer)} before its norm", size, columns, exact=False))

@@ -95,6 +95,9 @@ class TaskConfig:
         "10,000 for mnist1d_infinite",
         check=_NOT_NEGATIVE,
     )
+    train_examples: int = _leaf(
+        0, "how many examples of the training set to train on; 0: all", check=_NOT_NEGATIVE
+    )
     window: int = _leaf(64, "characters per window of a text", check=_range(2, 2**20))
     model: Literal[("default", *MODELS)] = _leaf(  # type: ignore[valid-type]
         "default", "the network; default: cnn_small for images, lstm for text, else mlp"
@@ -103,6 +106,9 @@ class TaskConfig:
     depth: int = _leaf(0, "hidden layers, or blocks; 0: the model's own", check=_NOT_NEGATIVE)
     norm: Literal["default", "none", "layer", "group", "batch", "ghost"] = _leaf(
         "default", "normalisation; batch gives every batch size a program of its own"
+    )
+    activation: Literal["default", "relu", "tanh"] = _leaf(
+        "default", "of hidden layers (mlp, mlp_residual, cnn, cnn_small, vgg)"
     )
     ghost_size: int = _leaf(32, "examples that ghost batch norm looks at", check=_range(1, _INF))
     positions: bool = _leaf(True, "whether a transformer knows where its inputs stand")
@@ -114,6 +120,10 @@ class TaskConfig:
     )
     augmentation: Literal["none", "shift", "shift_flip"] = _leaf(
         "none", "random shifts by up to 1/14 of the extent, and mirror images"
+    )
+    loss: Literal["cross_entropy", "squared_error"] = _leaf(
+        "cross_entropy",
+        "squared_error: half the squared distance of the outputs from one-hot targets",
     )
 
 
@@ -211,7 +221,7 @@ class TrainingConfig:
     )
     divergence_loss: float = _leaf(
         1000.0,
-        "a training loss above this (mean since the last evaluation, in nats) counts as diverged",
+        "a training loss above this (mean since the last evaluation) counts as diverged",
         check=_range(0, _INF, open_low=True),
     )
     dtype: Literal["float32", "float64"] = _leaf("float32", "of parameters and arithmetic")

@@ -2,7 +2,6 @@
 
 import jax
 
-from minima.sweep.config import TrainingConfig
 from minima.sweep.plan import Plan
 from minima.tasks.models import Settings
 
@@ -27,7 +26,7 @@ def describe(plan: Plan) -> str:
         f"{'symbols' if data.task == 'language_model' else 'classes'}",
         f"model      {model.name}{_shape(model.settings)}, {model.count_parameters():,} "
         f"parameters, {model.dtype}",
-        f"training   {plan.recipe.optimizer}{_course(plan.config.training)}, {plan.budget}: "
+        f"training   {plan.recipe.optimizer}{_course(plan)}, {plan.budget}: "
         f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
         f"program    {len(plan.programs)}, {layout.lanes} lanes on {layout.devices} × {kind}, "
         f"blocks of {layout.block}, microbatches of "
@@ -62,14 +61,17 @@ def _warnings(batch_size: int, steps: int) -> list[str]:
 def _shape(settings: Settings) -> str:
     parts = [f"width {settings.width}", f"depth {settings.depth}"]
     parts += [] if settings.norm == "none" else [f"{settings.norm} norm"]
+    parts += [] if settings.activation in ("", "relu") else [settings.activation]
     parts += [] if settings.positions else ["no positions"]
     parts += [f"muP from width {settings.base_width}"] if settings.base_width else []
     return f" ({', '.join(parts)})"
 
 
-def _course(training: TrainingConfig) -> str:
-    """What is not constant in a cell's course."""
-    parts = [] if training.decay == "none" else [f"{training.decay} decay"]
+def _course(plan: Plan) -> str:
+    """The loss, where it is not cross-entropy, and what is not constant in a cell's course."""
+    training, loss = plan.config.training, plan.recipe.task.loss
+    parts = [] if loss == "cross_entropy" else [loss.replace("_", " ")]
+    parts += [] if training.decay == "none" else [f"{training.decay} decay"]
     if training.milestones:
         epochs = ", ".join(f"{epoch:g}" for epoch in training.milestones)
         factors = [f"rate × {training.rate_factor:g}"] * (training.rate_factor != 1)

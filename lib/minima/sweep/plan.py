@@ -154,6 +154,7 @@ def load_task(config: SweepConfig) -> tuple[Task, Dataset]:
         validation_fraction=task.validation_fraction,
         test_examples=task.test_examples,
         window=task.window,
+        train_examples=task.train_examples,
     )
     choice = ModelChoice(
         task.model,
@@ -163,8 +164,9 @@ def load_task(config: SweepConfig) -> tuple[Task, Dataset]:
         task.positions,
         task.parametrisation,
         task.base_width,
+        task.activation,
     )
-    return make_task(dataset, choice, task.augmentation, config.training.dtype)
+    return make_task(dataset, choice, task.augmentation, config.training.dtype, task.loss)
 
 
 def make_plan(

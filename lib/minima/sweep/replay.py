@@ -43,7 +43,7 @@ class Replay:
     Attributes:
       cell: hyperparameters.
       differences: fields of the record that the engine did not repeat exactly; empty if it did.
-      engine, plain: training loss of every update compared, shape (updates,), nats.
+      engine, plain: training loss of every update compared, shape (updates,).
       tolerance, horizon: the contract's bound, and up to which update it is promised.
     """
 

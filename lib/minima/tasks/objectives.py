@@ -1,9 +1,13 @@
 """Objectives return sums and a weight, never means, so that microbatches add up exactly."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+# (logits (..., classes), labels (...), smoothing or None) -> losses (...).
+Loss = Callable[[jax.Array, jax.Array, jax.Array | None], jax.Array]
 
 
 class Sums(NamedTuple):
@@ -15,9 +19,13 @@ class Sums(NamedTuple):
 
 
 def classification(
-    logits: jax.Array, labels: jax.Array, weights: jax.Array, smoothing: jax.Array | None = None
+    logits: jax.Array,
+    labels: jax.Array,
+    weights: jax.Array,
+    smoothing: jax.Array | None = None,
+    loss: str = "cross_entropy",
 ) -> Sums:
-    """Softmax cross-entropy in nats, and hits, over classes or over the tokens of a sequence.
+    """Loss and hits, over classes or over the tokens of a sequence.
 
     Args:
       logits: (n, classes), or (n, length, classes) for a language model; floating.
@@ -25,18 +33,44 @@ def classification(
       weights: (n,), floating; zero for padding. A sequence's tokens share its weight.
       smoothing: scalar s in [0, 1): the target is (1 - s) one-hot + s uniform (Szegedy et al.
         2016); None for no smoothing.
+      loss: a key of LOSSES.
 
     Returns:
       Sums of weight·loss, weight·(argmax is the label), weight over all labels.
     """
     weights = jnp.broadcast_to(weights.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)
-    # Before the softmax: where a padded example overflows, its gradient would be NaN, not zero.
-    log_p = jax.nn.log_softmax(jnp.where(weights[..., None] > 0, logits, 0))
+    # Before the loss: where a padded example overflows, its gradient would be NaN, not zero.
+    losses = LOSSES[loss](jnp.where(weights[..., None] > 0, logits, 0), labels, smoothing)
+    correct = _first_largest(logits) == labels
+    return Sums(jnp.sum(losses * weights), jnp.sum(correct * weights), jnp.sum(weights))
+
+
+def cross_entropy(
+    logits: jax.Array, labels: jax.Array, smoothing: jax.Array | None = None
+) -> jax.Array:
+    """Softmax cross-entropy in nats, one for each label."""
+    log_p = jax.nn.log_softmax(logits)
     picked = jnp.take_along_axis(log_p, labels[..., None], axis=-1)[..., 0]
     if smoothing is not None:
         picked = (1 - smoothing) * picked + smoothing * jnp.mean(log_p, axis=-1)
-    correct = _first_largest(logits) == labels
-    return Sums(-jnp.sum(picked * weights), jnp.sum(correct * weights), jnp.sum(weights))
+    return -picked
+
+
+def squared_error(
+    logits: jax.Array, labels: jax.Array, smoothing: jax.Array | None = None
+) -> jax.Array:
+    """Half the squared distance from the target, summed over classes, one for each label.
+
+    The target is one-hot, as in Cohen et al. 2021 (arXiv:2103.00065), or smoothed.
+    """
+    classes = logits.shape[-1]
+    targets = jax.nn.one_hot(labels, classes, dtype=logits.dtype)
+    if smoothing is not None:
+        targets = (1 - smoothing) * targets + smoothing / classes
+    return 0.5 * jnp.sum(jnp.square(logits - targets), axis=-1)
+
+
+LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "squared_error": squared_error}
 
 
 def _first_largest(logits: jax.Array) -> jax.Array:

@@ -60,6 +60,7 @@ class Task:
       model: the model, with input shape, classes and dtype.
       kind: "image", "signal", "vector" or "tokens".
       augmentation: a key of `augmentation.AUGMENTATIONS`.
+      loss: a key of `objectives.LOSSES`, in training and in evaluation.
       generator: draws training examples (see `Dataset`), or None where there is a training set.
     """
 
@@ -67,6 +68,7 @@ class Task:
     kind: str
     augmentation: str = "none"
     generator: Generator | None = None
+    loss: str = "cross_entropy"
 
     def prepare(self, arrays: Arrays, inputs: jax.Array) -> jax.Array:
         """What the model reads: (x - mean) / std in its dtype; tokens stay integers."""
@@ -91,7 +93,8 @@ class Task:
             )
         training = Training(weights, extras.noise)
         logits, state = self.model.apply(params, state, self.prepare(arrays, inputs), training)
-        return objectives.classification(logits, labels, weights, extras.smoothing), state
+        sums = objectives.classification(logits, labels, weights, extras.smoothing, self.loss)
+        return sums, state
 
     def noisy_labels(
         self, keys: jax.Array, labels: jax.Array, rate: jax.Array | float
@@ -121,7 +124,7 @@ class Task:
         """Sums of an evaluation pass, and the predicted classes, int32 in the labels' shape."""
         logits, _ = self.model.apply(params, state, self.prepare(arrays, inputs))
         predictions = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        return objectives.classification(logits, labels, weights), predictions
+        return objectives.classification(logits, labels, weights, loss=self.loss), predictions
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class ModelChoice:
       name: a key of `models.ARCHITECTURES`, or "default" for the one that suits the data.
       width, depth: of the hidden layers.
       norm: one of `norms.NORMS`, or "default".
+      activation: a key of `layers.ACTIVATIONS`, or "default".
       positions: whether a transformer knows where its inputs stand.
       parametrisation: "standard" or "mup".
       base_width: where the two are the same.
@@ -144,10 +148,15 @@ class ModelChoice:
     positions: bool = True
     parametrisation: str = "standard"
     base_width: int = 0
+    activation: str = "default"
 
 
 def make_task(
-    dataset: Dataset, choice: ModelChoice, augmentation: str = "none", dtype: str = "float32"
+    dataset: Dataset,
+    choice: ModelChoice,
+    augmentation: str = "none",
+    dtype: str = "float32",
+    loss: str = "cross_entropy",
 ) -> tuple[Task, Dataset]:
     """Fits a model to a dataset.
 
@@ -156,7 +165,7 @@ def make_task(
 
     Raises:
       UserError: the model or the augmentation can't read this kind of data, the images are too
-        small for the model, or the model has no such norm, width, depth or
+        small for the model, or the model has no such norm, activation, width, depth or
         parametrisation.
     """
     if choice.name == "default":
@@ -182,9 +191,10 @@ def make_task(
         positions=choice.positions,
         parameter_dtype=dtype,
         base_width=(choice.base_width or entry.width) if choice.parametrisation == "mup" else 0,
+        activation=_activation(choice, entry),
     )
     model = Model(choice.name, settings)
-    return Task(model, dataset.kind, augmentation, dataset.generator), dataset
+    return Task(model, dataset.kind, augmentation, dataset.generator, loss), dataset
 
 
 def _check_kind(name: str, entry: Architecture, dataset: Dataset) -> None:
@@ -202,11 +212,24 @@ def _check_kind(name: str, entry: Architecture, dataset: Dataset) -> None:
         )
 
 
+def _activation(choice: ModelChoice, entry: Architecture) -> str:
+    """What was asked for, or the architecture's first; its own where it has no choice."""
+    if choice.activation == "default":
+        return entry.activations[0] if entry.activations else ""
+    return choice.activation
+
+
 def _check_choice(choice: ModelChoice, entry: Architecture) -> None:
     if choice.norm != "default" and choice.norm not in entry.norms:
         raise UserError(
             f"--norm={choice.norm}: --model={choice.name} has {', '.join(sorted(entry.norms))}; "
             "use one of these"
+        )
+    if choice.activation != "default" and choice.activation not in entry.activations:
+        known = [name for name, other in ARCHITECTURES.items() if other.activations]
+        raise UserError(
+            f"--activation={choice.activation}: --model={choice.name} has its own; use "
+            f"--model={', '.join(known[:-1])} or {known[-1]}"
         )
     if choice.width and not entry.width:
         raise UserError(f"--width={choice.width}: --model={choice.name} has none; use --model=mlp")

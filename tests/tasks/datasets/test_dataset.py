@@ -169,6 +169,25 @@ def test_resizing_keeps_channels_apart():
     np.testing.assert_array_equal(dataset.resized(1).test.inputs[1, 0, 0], [0, 10, 1.75])
 
 
+def test_shortening_keeps_the_first_and_what_else_is_judged_on():
+    dataset = make_dataset()
+    short = dataset.shortened(3)
+    np.testing.assert_array_equal(short.train.inputs, dataset.train.inputs[:3])
+    np.testing.assert_array_equal(short.train.labels, dataset.train.labels[:3])
+    assert short.validation is dataset.validation
+    assert short.test is dataset.test
+    assert short.mean == pytest.approx(short.train.inputs.mean(), rel=1e-14)
+    assert short.std == pytest.approx(short.train.inputs.std(), rel=1e-14)
+    assert short.checksum != dataset.checksum
+    assert dataset.shortened(8).checksum == dataset.checksum
+
+
+@pytest.mark.parametrize("count", [-1, 9])
+def test_refuses_more_examples_than_there_are(count, refusal):
+    line = refusal(make_dataset().shortened, count)
+    assert line.startswith(f"--train_examples={count}: --dataset=toy has 8 training examples")
+
+
 @pytest.mark.parametrize("size", [0, -2, 3, 4, 6, 12])
 def test_refuses_sizes_that_do_not_divide_both_sides(size, refusal):
     line = refusal(make_dataset(shape=(4, 6)).resized, size)

@@ -71,6 +71,18 @@ def test_loading_twice_gives_the_same(name):
     assert load(name).checksum == load(name).checksum
 
 
+def test_a_part_of_the_training_set():
+    whole, part = load("mnist1d"), load("mnist1d", train_examples=100)
+    assert (len(part.train), len(part.validation)) == (100, len(whole.validation))
+    assert part.test.labels.sum() == whole.test.labels.sum()
+    assert load("mnist1d", train_examples=3200).checksum == whole.checksum
+
+
+def test_endless_data_have_no_part(refusal):
+    line = refusal(load, "mnist1d_infinite", train_examples=100)
+    assert line.startswith("--train_examples=100: --dataset=mnist1d_infinite draws")
+
+
 def test_importing_needs_numpy_alone():
     code = (
         "import sys, minima.tasks.datasets as d; d.load('mnist1d');"

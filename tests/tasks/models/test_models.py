@@ -245,6 +245,10 @@ def test_no_norm_leaves_the_last_kernel_of_a_residual_block_at_zero(small, flat)
 def in_plain_xla(model, params, x):
     """The same network without norms, written a second time."""
     name, depth = model.name, model.settings.depth
+    tanh = model.settings.activation == "tanh"
+
+    def activated(x):
+        return jnp.tanh(x) if tanh else jnp.maximum(x, 0)
 
     def affine(x, p):
         return x @ p["kernel"] + p["bias"][None]
@@ -259,7 +263,7 @@ def in_plain_xla(model, params, x):
     if model.name in ("linear", "mlp", "mlp_residual"):
         x = x.reshape(len(x), -1)
         for i in range(depth):
-            y = jnp.maximum(affine(x, params["hidden"][i]), 0)
+            y = activated(affine(x, params["hidden"][i]))
             x = x + y if i and name == "mlp_residual" else y
         return affine(x, params["readout"])
     if name == "cnn1d":
@@ -278,11 +282,11 @@ def in_plain_xla(model, params, x):
             x = jnp.maximum(x + y, 0)
         return affine(x.mean(axis=(1, 2)), params["readout"])
     for i, convolution in params["convolutions"].items():
-        x = jnp.maximum(conv(x, convolution), 0)
+        x = activated(conv(x, convolution))
         if i % depth == depth - 1:
             window = (1, 2, 2, 1)
             x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
-    x = jnp.maximum(affine(x.reshape(len(x), -1), params["dense"]), 0)
+    x = activated(affine(x.reshape(len(x), -1), params["dense"]))
     return affine(x, params["readout"])
 
 
@@ -296,6 +300,26 @@ def test_logits_equal_those_of_a_second_writing(x64, quick, small, drawn, inputs
     logits, expected = both(params, x)
     assert logits.shape == (6, 10)
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", [n for n in FEED_FORWARD if ARCHITECTURES[n].activations])
+def test_with_tanh_too_logits_equal_those_of_a_second_writing(
+    x64, quick, small, drawn, inputs_of, name
+):
+    model = small(name, norm="none", activation="tanh", parameter_dtype="float64")
+    (params, state), x = drawn(model), inputs_of(model, 6)
+    both = quick(lambda p, x: (model.apply(p, state, x)[0], in_plain_xla(model, p, x)))
+    logits, expected = both(params, x)
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["mlp", "mlp_residual", "cnn_small"])
+def test_weights_before_tanh_start_with_half_the_variance(small, flat, name):
+    key = jax.random.key(3)
+    relu, tanh = (flat(jax.jit(small(name, activation=a).init)(key)[0]) for a in ("relu", "tanh"))
+    for path, leaf in relu.items():
+        ratio = 1.0 if path.startswith("readout") else 2**-0.5
+        np.testing.assert_allclose(tanh[path], ratio * leaf, rtol=1e-6, err_msg=path)
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "vgg", "resnet", "cnn1d"])
@@ -354,7 +378,8 @@ def test_a_model_is_a_static_argument(build):
     assert hash(model) == hash(twin), "a model's hash changed by use"
     logits(twin, params, jnp.ones((1, 3)))
     assert len(traced) == 1
-    changes = [{"width": 5}, {"depth": 2}, {"norm": "batch"}, {"parameter_dtype": "float64"}]
+    changes = [{"width": 5}, {"depth": 2}, {"norm": "batch"}, {"activation": "tanh"}]
+    changes.append({"parameter_dtype": "float64"})
     others = [build("linear", (3,), 2), build("mlp", (4,), 2), build("mlp", (3,), 3)]
     assert model not in others + [build("mlp", (3,), 2, **fields) for fields in changes]
 

@@ -51,6 +51,7 @@ def load(
     validation_fraction: float = 0.2,
     test_examples: int = 0,
     window: int = WINDOW,
+    train_examples: int = 0,
 ) -> Dataset:
     """Loads the dataset that --dataset names.
 
@@ -61,11 +62,24 @@ def load(
     test_examples: size of a freshly generated test set for mnist1d; 0 means the published one, or
         10,000 fresh signals for mnist1d_infinite.
     window: tokens in one example of a text or a Markov source.
+    train_examples: size of the training set after validation was taken off; 0 for all of it.
 
     Raises UserError if a name, an option or a file is wrong, or an option does not apply.
     """
     key, path = _parse(name)
     _check_options(name, key, data_dir, test_examples, window)
+    whole = _load(key, path, data_dir, validation_fraction, test_examples, window)
+    return whole.shortened(train_examples) if train_examples else whole
+
+
+def _load(
+    key: str,
+    path: str,
+    data_dir: str,
+    validation_fraction: float,
+    test_examples: int,
+    window: int,
+) -> Dataset:
     if key in ("mnist1d_infinite", "markov_infinite"):
         return _load_infinite(key, validation_fraction, test_examples, window)
     if key in TEST_EXAMPLES:

@@ -111,6 +111,27 @@ class Dataset:
             checksum=_checksum(*shrink),
         )
 
+    def shortened(self, count: int) -> "Dataset":
+        """The first `count` training examples, in the order that they have.
+
+        Returns a dataset with mean, std and checksum taken anew. Raises UserError unless there are
+        so many, or where training examples are drawn without end.
+        """
+        if self.generator is not None:
+            raise UserError(
+                f"--train_examples={count}: --dataset={self.name} draws every example anew; leave "
+                "the flag out"
+            )
+        if not 1 <= count <= len(self.train):
+            raise UserError(
+                f"--train_examples={count}: --dataset={self.name} has {len(self.train)} training "
+                "examples beside validation; use at most that many"
+            )
+        train = Split(self.train.inputs[:count], self.train.labels[:count])
+        mean, std = (0.0, 1.0) if self.kind == "tokens" else _mean_and_std(train.inputs, self.name)
+        checksum = _checksum(train, self.validation, self.test)
+        return replace(self, train=train, mean=mean, std=std, checksum=checksum)
+
 
 def assemble(
     name: str,

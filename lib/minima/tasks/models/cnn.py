@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from minima.tasks.models.layers import (
+    ACTIVATIONS,
     Conv,
     Training,
     dropout,
@@ -22,10 +23,10 @@ from minima.tasks.models.settings import Settings
 class CNN(nnx.Module):
     """Stages of 3×3 convolutions, each stage closed by 2×2 max-pooling; a dense layer; a read-out.
 
-    A stage has `depth` convolutions with ReLU (one for the small networks, two for the VGG-like
-    one; Simonyan & Zisserman 2015). Convolutions and the dense layer of `width` units start from
-    N(0, 2/fan_in) (He et al. 2015), the read-out from N(0, 1/fan_in), biases at zero.
-    Normalisation, if any, comes before each ReLU, dropout after the dense layer.
+    A stage has `depth` convolutions with ReLU or tanh (one for the small networks, two for the
+    VGG-like one; Simonyan & Zisserman 2015). Convolutions and the dense layer of `width` units
+    start as `layers.ACTIVATIONS` has them, the read-out from N(0, 1/fan_in), biases at zero.
+    Normalisation, if any, comes before each activation, dropout after the dense layer.
     """
 
     def __init__(self, settings: Settings, *, channels: tuple[int, ...], rngs: nnx.Rngs):
@@ -34,12 +35,13 @@ class CNN(nnx.Module):
         dtype, depth = settings.dtype, settings.depth
         sizes = [settings.channels, *[c for c in channels for _ in range(depth)]]
         self.depth = depth
+        self.activate, init = ACTIVATIONS[settings.activation or "relu"]
         self.convolutions = nnx.List(
-            [Conv(a, b, dtype=dtype, rngs=rngs) for a, b in pairwise(sizes)]
+            [Conv(a, b, dtype=dtype, rngs=rngs, init=init) for a, b in pairwise(sizes)]
         )
         self.norms = nnx.List([make_norm(settings.norm, b, dtype=dtype) for b in sizes[1:]])
         pooled = (height >> len(channels)) * (breadth >> len(channels)) * channels[-1]
-        self.dense = linear(pooled, settings.width, dtype=dtype, rngs=rngs)
+        self.dense = linear(pooled, settings.width, dtype=dtype, rngs=rngs, init=init)
         self.dense_norm = make_norm(settings.norm, settings.width, dtype=dtype)
         classes = settings.num_classes
         self.readout = linear(settings.width, classes, dtype=dtype, rngs=rngs, init=lecun_normal)
@@ -54,9 +56,9 @@ class CNN(nnx.Module):
             else:
                 x = norm(convolution(x), training)
                 x = max_pool_2x2(x) if closes else x
-            x = jax.nn.relu(x)  # after the maximum it is the same and has a quarter of the work
+            x = self.activate(x)  # rises: after the maximum it is the same, with a quarter of work
         x = self.dense_norm(self.dense(x.reshape(x.shape[0], -1)), training)
-        return self.readout(dropout(jax.nn.relu(x), training, layer=0))
+        return self.readout(dropout(self.activate(x), training, layer=0))
 
 
 class SignalCNN(nnx.Module):

@@ -7,6 +7,7 @@ every backend, in forward and in reverse mode.
 """
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +19,21 @@ _FEW_CHANNELS = 4  # up to here a product over 3×3 patches is too thin
 
 he_normal = jax.nn.initializers.he_normal()
 lecun_normal = jax.nn.initializers.lecun_normal()
+
+
+class Activation(NamedTuple):
+    """What `--activation` stands for: a function, and where the weights before it start."""
+
+    function: Callable[[jax.Array], jax.Array]
+    init: jax.nn.initializers.Initializer
+
+
+# ReLU halves the mean square, so weights start from N(0, 2 / fan_in) (He et al. 2015); tanh is
+# steepest, with slope 1, at 0: N(0, 1 / fan_in) (LeCun et al. 1998, Efficient BackProp, 4.6).
+ACTIVATIONS = {
+    "relu": Activation(jax.nn.relu, he_normal),
+    "tanh": Activation(jnp.tanh, lecun_normal),
+}
 
 
 class Noise(NamedTuple):
@@ -70,8 +86,8 @@ class Conv(nnx.Module):
     """A square convolution in one or two dimensions, as one matrix product over patches.
 
     Weights start from N(0, 2 / fan_in) with fan_in = size^dimensions · channels_in (He et al.
-    2015), the bias, if any, at zero. The kernel has shape (fan_in, channels_out); rows are ordered
-    (offsets…, channel).
+    2015) unless `init` says otherwise, the bias, if any, at zero. The kernel has shape (fan_in,
+    channels_out); rows are ordered (offsets…, channel).
     """
 
     def __init__(
@@ -86,11 +102,12 @@ class Conv(nnx.Module):
         bias: bool = True,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
+        init: jax.nn.initializers.Initializer = he_normal,
     ):
         """Draws the kernel from `rngs.params`; `padding` zeros go on every side."""
         self.size, self.stride, self.padding, self.dimensions = size, stride, padding, dimensions
         fan_in = size**dimensions * channels_in
-        self.kernel = nnx.Param(he_normal(rngs.params(), (fan_in, channels_out), dtype))
+        self.kernel = nnx.Param(init(rngs.params(), (fan_in, channels_out), dtype))
         self.bias = nnx.Param(jnp.zeros((channels_out,), dtype)) if bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:

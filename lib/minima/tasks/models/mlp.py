@@ -6,16 +6,16 @@ from itertools import pairwise
 import jax
 from flax import nnx
 
-from minima.tasks.models.layers import Training, dropout, lecun_normal, linear
+from minima.tasks.models.layers import ACTIVATIONS, Training, dropout, lecun_normal, linear
 from minima.tasks.models.norms import make_norm
 from minima.tasks.models.settings import Settings
 
 
 class MLP(nnx.Module):
-    """`depth` hidden ReLU layers of `width` units, then a linear read-out.
+    """`depth` hidden layers of `width` units, ReLU or tanh, then a linear read-out.
 
-    Hidden weights start from N(0, 2/fan_in) (He et al. 2015), the read-out from N(0, 1/fan_in),
-    biases at zero. Normalisation, if any, comes before ReLU, dropout after it. With `residual`,
+    Hidden weights start as `layers.ACTIVATIONS` has them, the read-out from N(0, 1/fan_in), biases
+    at zero. Normalisation, if any, comes before the activation, dropout after it. With `residual`,
     layers after the first add to their input. Depth 0 is multinomial logistic regression.
     """
 
@@ -23,7 +23,10 @@ class MLP(nnx.Module):
         """Builds the layers for inputs of any shape, which are flattened."""
         dtype, self.residual = settings.dtype, residual
         sizes = [math.prod(settings.input_shape)] + [settings.width] * settings.depth
-        self.hidden = nnx.List([linear(a, b, dtype=dtype, rngs=rngs) for a, b in pairwise(sizes)])
+        self.activate, init = ACTIVATIONS[settings.activation or "relu"]
+        self.hidden = nnx.List(
+            [linear(a, b, dtype=dtype, rngs=rngs, init=init) for a, b in pairwise(sizes)]
+        )
         self.norms = nnx.List([make_norm(settings.norm, b, dtype=dtype) for b in sizes[1:]])
         classes = settings.num_classes
         self.readout = linear(sizes[-1], classes, dtype=dtype, rngs=rngs, init=lecun_normal)
@@ -32,6 +35,6 @@ class MLP(nnx.Module):
         """Maps inputs (n, ...) to logits (n, num_classes)."""
         x = x.reshape(x.shape[0], -1)
         for i, (layer, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
-            y = dropout(jax.nn.relu(norm(layer(x), training)), training, layer=i)
+            y = dropout(self.activate(norm(layer(x), training)), training, layer=i)
             x = x + y if self.residual and i else y
         return self.readout(x)

@@ -16,7 +16,7 @@ from flax import nnx
 from minima.runtime.errors import UserError
 from minima.tasks.models import mup
 from minima.tasks.models.cnn import CNN, ResNet, SignalCNN
-from minima.tasks.models.layers import Training
+from minima.tasks.models.layers import ACTIVATIONS, Training
 from minima.tasks.models.mlp import MLP
 from minima.tasks.models.recurrent import Recurrent
 from minima.tasks.models.settings import Settings
@@ -26,6 +26,7 @@ Params = Any  # a pytree of floating arrays: what gradients are taken for
 State = Any  # a pytree of arrays that training passes update: running statistics, or empty
 
 _EVERY_NORM = ("none", "layer", "group", "batch", "ghost")
+_ACTIVATIONS = tuple(ACTIVATIONS)
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Architecture:
       kinds: the dataset kinds it reads ("image", "signal", "vector", "tokens").
       width, depth: defaults of `--width` and `--depth`; 0 where there is nothing to choose.
       norms: what `--norm` may be; the first is the default.
+      activations: what `--activation` may be; the first is the default. Empty where the model has
+        its own.
       overhead: roughly what a micro-step costs beside its examples (stream, accumulation, update),
         in examples; the plan weighs it against padding. Estimated from `python -m minima probe` on
         a CPU core for mlp (15 to 25), cnn and cnn_small (1 to 4); 1 where nobody has measured.
@@ -55,6 +58,7 @@ class Architecture:
     width: int
     depth: int = 1
     norms: tuple[str, ...] = ("none",)
+    activations: tuple[str, ...] = ()
     overhead: float = 1
     widest: int = 256
     image_size: int | None = None
@@ -66,7 +70,8 @@ class Architecture:
 
 def _cnn(channels: tuple[int, ...], width: int, depth: int = 1, **options: Any) -> Architecture:
     build, least = functools.partial(CNN, channels=channels), 2 ** len(channels)
-    return Architecture(build, ("image",), width, depth, _EVERY_NORM, least_size=least, **options)
+    options |= {"norms": _EVERY_NORM, "activations": _ACTIVATIONS, "least_size": least}
+    return Architecture(build, ("image",), width, depth, **options)
 
 
 def _recurrent(cell: str) -> Architecture:
@@ -78,13 +83,22 @@ _FLAT = ("image", "signal", "vector")
 
 ARCHITECTURES = {
     "linear": Architecture(MLP, _FLAT, width=0, depth=0, overhead=16),
-    "mlp": Architecture(MLP, _FLAT, width=128, norms=_EVERY_NORM, overhead=16, mup=True),
+    "mlp": Architecture(
+        MLP,
+        _FLAT,
+        width=128,
+        norms=_EVERY_NORM,
+        activations=_ACTIVATIONS,
+        overhead=16,
+        mup=True,
+    ),
     "mlp_residual": Architecture(
         functools.partial(MLP, residual=True),
         _FLAT,
         width=100,
         depth=2,
         norms=_EVERY_NORM,
+        activations=_ACTIVATIONS,
         overhead=16,
     ),
     "cnn": _cnn((16, 32), width=64, widest=16),

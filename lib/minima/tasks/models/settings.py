@@ -21,6 +21,7 @@ class Settings:
       parameter_dtype: "float32" or "float64", of parameters and computation.
       base_width: where the maximal update parametrisation (see `mup`) equals the standard one; 0
         for the standard one at every width.
+      activation: a key of `layers.ACTIVATIONS`, or "" for the model's own.
     """
 
     input_shape: tuple[int, ...]
@@ -34,6 +35,7 @@ class Settings:
     positions: bool
     parameter_dtype: str
     base_width: int = 0
+    activation: str = ""
 
     @property
     def dtype(self) -> jnp.dtype:

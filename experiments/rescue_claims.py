@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from judged import Judged
 from minima.claims.choosing import UndecidedError
 from minima.claims.claim import (
     AT_MOST,
@@ -24,10 +25,10 @@ from minima.claims.claim import (
     Claim,
     Measurement,
     Verdict,
-    decide,
+    judge_by_rule,
     judge_claim,
 )
-from minima.claims.evidence import Evidence, Floats
+from minima.claims.evidence import NO_EVIDENCE, Evidence, Floats
 from minima.claims.intervals import Interval, t_interval
 from minima.claims.two_level import crossed_interval
 from minima.sweep.step_memory import StepMemory
@@ -39,8 +40,6 @@ LEAST = 1.0  # points: the smallest effect of interest
 FAILURES = 10.0  # % of runs
 LOSS, LEAST_LOSS = 0.3, 0.05  # nats that the undertrained patient claims to lack, and the least
 LINEAR, FLAT = 0.1, 0.05  # how far the exponents of memory may be from 1 and from 0
-
-Judged = tuple[Claim, Verdict]
 
 
 def judge_patient(patient: Patient, evidence: Evidence) -> list[Judged]:
@@ -77,7 +76,7 @@ def judge_memory(whole: Sequence[StepMemory], pieces: Sequence[StepMemory]) -> l
             _COMPILER,
         ),
     )
-    return [(claim, _by_rule(claim, claim.measure(_NO_EVIDENCE).interval)) for claim in claims]
+    return [(claim, judge_by_rule(claim, NO_EVIDENCE)) for claim in claims]
 
 
 def _rescues(patient: Patient, arm: Arm) -> Claim:
@@ -108,7 +107,7 @@ def _premise(patient: Patient, evidence: Evidence) -> Judged:
             (AT_MOST, 0.0, 100 - FAILURES, "%"),
             partial(_survival, arm=patient.sick),
         )
-        return claim, _by_rule(claim, claim.measure(evidence).interval)
+        return claim, judge_by_rule(claim, evidence)  # exact limits need no controls
     claim = _claim(
         "undertrained: is it",
         f"its training loss, too, is above batch {patient.best.batch_size}'s at the same rate",
@@ -183,25 +182,6 @@ def _survival(evidence: Evidence, arm: Arm) -> Measurement:
     return Measurement(Interval(*limits, rate.confidence, rate.n, rate.method), np.zeros(0))
 
 
-def _by_rule(claim: Claim, interval: Interval) -> Verdict:
-    """For exact limits, which need no controls."""
-    verdict, reason = decide(claim, interval)
-    return Verdict(
-        claim=claim.id,
-        verdict=verdict,
-        reason=reason,
-        unit=claim.unit,
-        statistic=interval,
-        detectable=None,
-        controls=None,
-        enough="",
-        enough_seeds=None,
-        enough_examples=None,
-        notes=(),
-        tolerance_hash=claim.tolerance_hash,
-    )
-
-
 def _exact(value: float, n: int) -> Measurement:
     return Measurement(Interval(value, value, value, 0.95, n, "exact"), np.zeros(0))
 
@@ -212,4 +192,3 @@ def _slope(x: Floats, y: Floats) -> float:
 
 
 _COMPILER = "the compiler's buffers"
-_NO_EVIDENCE = Evidence({}, None, (), (), "")

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from judged import Judged, verdict_entries
 from minima.claims.decomposition import Split
 from minima.claims.evidence import Evidence, Floats
 from minima.sweep.run import Prepared
 from minima.sweep.step_memory import StepMemory
-from rescue_claims import Judged
 from rescue_patients import (
     Arm,
     Patient,
@@ -39,15 +39,7 @@ def verdict_json(
             for patient in sick
         },
         "batch_and_rate": _split_json(batch_and_rate(sick[0], evidence)),
-        "verdicts": [
-            {
-                "sentence": claim.sentence,
-                "source": claim.source,
-                "rule": [claim.rule, claim.predicted, claim.tolerance],
-                **json.loads(verdict.to_json()),
-            }
-            for claim, verdict in ordered
-        ],
+        "verdicts": verdict_entries(ordered),
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 

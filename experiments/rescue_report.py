@@ -7,13 +7,11 @@ import numpy as np
 
 import flagship
 import rescue_figures
-from minima.claims.claim import FAILURES_FIRST
+from judged import Judged, failures_first, spell, verdict_lines
 from minima.claims.decomposition import Split
 from minima.claims.evidence import Evidence
-from minima.claims.intervals import Interval
 from minima.record.files import write_atomically
 from minima.sweep.run import Prepared
-from rescue_claims import Judged
 from rescue_files import Memory, memory_csv, verdict_json
 from rescue_patients import (
     UNSTABLE,
@@ -58,11 +56,11 @@ def present(
     judged: list[Judged],
 ) -> None:
     """Prints everything, and writes verdict.json, memory.csv and the figures."""
-    ordered = sorted(judged, key=lambda each: FAILURES_FIRST.index(each[1].verdict))
+    ordered = failures_first(judged)
     for patient in sick:
         print("\n" + "\n".join(_patient_lines(patient, evidence)))
     print("\n" + "\n".join(_memory_lines(prepared, memory)))
-    print("\n" + "\n".join(_verdict_lines(ordered)) + "\n")
+    print("\n" + "\n".join(verdict_lines(ordered)) + "\n")
     folder = prepared.directory
     files: dict[str, tuple[Path, str | bytes]] = {
         "verdict": (folder / "verdict.json", verdict_json(prepared, sick, evidence, ordered)),
@@ -111,12 +109,12 @@ def _row(*cells: str) -> str:
 
 
 def _split_lines(patient: Patient, split: Split) -> Iterator[str]:
-    yield f"  what did it ({patient.best.name}), in points: {_spell(split.raw_gap, '+')} in all"
+    yield f"  what did it ({patient.best.name}), in points: {spell(split.raw_gap, '+')} in all"
     for order, steps in split.orders.items():
         first, second = order
         yield (
-            f"    {first} first: {first} {_spell(steps[first], '+')}, "
-            f"then {second} {_spell(steps[second], '+')}"
+            f"    {first} first: {first} {spell(steps[first], '+')}, "
+            f"then {second} {spell(steps[second], '+')}"
         )
 
 
@@ -133,35 +131,9 @@ def _memory_lines(prepared: Prepared, memory: Memory) -> Iterator[str]:
         yield f"  {whole.batch_size:>7,}{mib}{whole.total / pieces.total:>8.2f}"
 
 
-def _verdict_lines(ordered: list[Judged]) -> Iterator[str]:
-    counts = ", ".join(
-        f"{sum(v.verdict == name for _, v in ordered)} {name}" for name in FAILURES_FIRST
-    )
-    yield f"verdicts, failures first: {counts}"
-    for claim, verdict in ordered:
-        yield f"{verdict.verdict:<12} {claim.id}: {claim.sentence} [{claim.source}]"
-        parts = [verdict.reason, *filter(None, [verdict.enough])]
-        if verdict.statistic is not None:
-            found = f"{_statistic(verdict.statistic)} {claim.unit}"
-            parts.insert(0, f"{found}, predicted {claim.prediction}")
-        yield f"{'':<12} {'; '.join(parts)}"
-        for note in verdict.notes:
-            yield f"{'':<12} note: {note}"
-
-
-def _statistic(interval: Interval) -> str:
-    return f"{interval.estimate:+.2f}" if interval.method == "exact" else _spell(interval, "+")
-
-
 def _interval(values: np.ndarray, sign: str = "") -> str:
     found = interval_of(values)
-    return f"{values.mean():{sign}.1f}" if found is None else _spell(found, sign, 1)
-
-
-def _spell(interval: Interval, sign: str = "", digits: int = 2) -> str:
-    numbers = (interval.estimate, interval.low, interval.high)
-    estimate, low, high = (f"{number:{sign}.{digits}f}" for number in numbers)
-    return f"{estimate} [{low}, {high}]"
+    return f"{values.mean():{sign}.1f}" if found is None else spell(found, sign, 1)
 
 
 def _loss(evidence: Evidence, arm: Arm) -> str:

@@ -181,14 +181,9 @@ def decide(claim: Claim, interval: Interval) -> tuple[str, str]:
 
 def judge_claim(claim: Claim, evidence: Evidence) -> Verdict:
     """One claim on its own; DISPUTED needs the whole table (`ledger.judge`)."""
-    missing = [f'"{name}"' for name in claim.needs if not _has(evidence, name)]
-    try:
-        if missing:
-            raise UndecidedError(f"a run of {claim.experiment} with {', '.join(missing)}")
-        found = claim.measure(evidence)
-    except UndecidedError as error:
-        reason = "the evidence can't answer"
-        return _verdict(claim, INCONCLUSIVE, reason, enough=f"it needs {error}")
+    found = _measured(claim, evidence)
+    if isinstance(found, Verdict):
+        return found
     interval, controls = found.interval, None
     verdict, reason = decide(claim, interval)
     notes = found.notes
@@ -219,6 +214,18 @@ def judge_claim(claim: Claim, evidence: Evidence) -> Verdict:
         notes,
         claim.tolerance_hash,
     )
+
+
+def judge_by_rule(claim: Claim, evidence: Evidence) -> Verdict:
+    """By the interval alone: for exact limits, and for fewer seeds than controls need."""
+    found = _measured(claim, evidence)
+    if isinstance(found, Verdict):
+        return found
+    verdict, reason = decide(claim, found.interval)
+    if verdict == PASS and found.caveat:
+        verdict, reason = PARTIAL, found.caveat
+    undecided = _verdict(claim, verdict, reason, enough="")
+    return replace(undecided, statistic=found.interval, notes=found.notes)
 
 
 def settle(verdicts: list[Verdict], claims: tuple[Claim, ...]) -> list[Verdict]:
@@ -264,6 +271,18 @@ def _wanted(claim: Claim, found: Measurement) -> tuple[str, int | None, int | No
     if have_examples > 1:
         words += f" and {examples:,} test examples (there are {have_examples:,})"
     return f"{words}, {why}", seeds, examples if have_examples > 1 else None
+
+
+def _measured(claim: Claim, evidence: Evidence) -> Measurement | Verdict:
+    """What was measured, or the verdict that it can't be."""
+    missing = [f'"{name}"' for name in claim.needs if not _has(evidence, name)]
+    try:
+        if missing:
+            raise UndecidedError(f"a run of {claim.experiment} with {', '.join(missing)}")
+        return claim.measure(evidence)
+    except UndecidedError as error:
+        reason = "the evidence can't answer"
+        return _verdict(claim, INCONCLUSIVE, reason, enough=f"it needs {error}")
 
 
 def _has(evidence: Evidence, name: str) -> bool:

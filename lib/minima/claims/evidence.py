@@ -93,3 +93,7 @@ class Evidence:
     floor: float = 0.1
     beta2_half_life: float = 0.0
     notes: tuple[str, ...] = field(default=())
+
+
+# For claims that are measured on something else.
+NO_EVIDENCE = Evidence({}, None, (), (), "")

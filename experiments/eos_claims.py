@@ -1,0 +1,146 @@
+"""What is claimed of the edge of stability, under rules and tolerances fixed before the data.
+
+Every statistic is one number a seed, and its interval Student's over seeds, at 95 %.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from eos_config import ADAM, GD, MOMENTUM
+from eos_courses import Course, full_batch, small_batch
+from judged import Judged
+from minima.claims.choosing import UndecidedError
+from minima.claims.claim import AT_MOST, NUMBER, SIGN, Claim, Measurement, judge_by_rule
+from minima.claims.evidence import NO_EVIDENCE, Floats
+from minima.claims.intervals import t_interval
+
+LOW, HIGH = 1.9, 2.2  # where step size · sharpness of gradient descent hovers
+SHARE = 0.1  # how far from their thresholds momentum and Adam may hover
+DOUBLINGS, LEAST_DOUBLINGS = 1.0, 0.1  # how much sharper it becomes on the way, and the least
+RISES, LEAST_RISES = 20.0, 5.0  # % of looks at which the loss is higher than before, and the least
+HALVINGS, LEAST_HALVINGS = 0.5, 0.05  # how much lower the loss is in the end all the same
+FLATTER, LEAST_FLATTER = 0.5, 0.05  # by how much a smaller batch stays lower, in 1 / step size
+
+NAMES = {GD: "gradient descent", MOMENTUM: "momentum", ADAM: "Adam"}
+_SOURCES = {
+    GD: "Cohen 2021, arXiv:2103.00065",
+    MOMENTUM: "Cohen 2021, arXiv:2103.00065, appendix B",
+    ADAM: "Cohen 2022, arXiv:2207.14484",
+}
+
+
+def judge(found: Sequence[Course]) -> list[Judged]:
+    """Every claim that these runs can speak to."""
+    claims = [
+        claim
+        for optimizer in NAMES
+        for course in full_batch(found, optimizer)
+        for claim in [_hovers(course)]
+    ]
+    descent = full_batch(found)
+    claims += [_sharpens(descent[0]), _is_not_monotone(descent), _falls(descent)]
+    claims += _stays_below(found)
+    return [(claim, judge_by_rule(claim, NO_EVIDENCE)) for claim in claims]
+
+
+def band(course: Course) -> tuple[float, float]:
+    """Where its step size · sharpness is claimed to be, late in training."""
+    if course.optimizer == GD:
+        return LOW, HIGH
+    return (1 - SHARE) * course.factor, (1 + SHARE) * course.factor
+
+
+def _hovers(course: Course) -> Claim:
+    low, high = band(course)
+    what = "the sharpness" if course.optimizer != ADAM else "the preconditioned sharpness"
+    return _claim(
+        f"{NAMES[course.optimizer]}, step size {course.rate:.3g}",
+        f"{what} hovers at {course.factor:.3g} / step size: median over the last half",
+        (NUMBER, (low + high) / 2, (high - low) / 2, "/ step size"),
+        lambda: course.late,
+        _SOURCES[course.optimizer],
+    )
+
+
+def _sharpens(course: Course) -> Claim:
+    return _claim(
+        "progressive sharpening",
+        f"from its first kept state on (step size {course.rate:.3g}), sharpness rises to the edge",
+        (SIGN, DOUBLINGS, LEAST_DOUBLINGS, "doublings"),
+        lambda: np.log2(course.late / course.scaled[:, 0]),
+    )
+
+
+def _is_not_monotone(descent: Sequence[Course]) -> Claim:
+    return _claim(
+        "the loss is not monotone",
+        "at the edge the training loss keeps rising for a while: share of looks, last half",
+        (SIGN, RISES, LEAST_RISES, "%"),
+        lambda: np.mean([course.rises for course in descent], axis=0),
+    )
+
+
+def _falls(descent: Sequence[Course]) -> Claim:
+    return _claim(
+        "the loss falls all the same",
+        "over the last half the training loss falls at every step size: the least",
+        (SIGN, HALVINGS, LEAST_HALVINGS, "halvings"),
+        lambda: np.min([course.fall for course in descent], axis=0),
+    )
+
+
+def _stays_below(found: Sequence[Course]) -> Iterator[Claim]:
+    """Small batches: below the edge, and the lower the smaller."""
+    by_size = small_batch(found)
+    late = {size: _mean_late(courses) for size, courses in by_size.items()}
+    for size in by_size:
+        yield _claim(
+            f"batch size {size} stays below",
+            "with a smaller batch, sharpness stays below the edge: mean over step sizes",
+            (AT_MOST, 0.0, LOW, "/ step size"),
+            lambda size=size: late[size](),
+        )
+    if late:
+        sizes = [*by_size, "full"]
+        late_or_full = [*late.values(), _mean_late(full_batch(found))]
+        for i in range(len(sizes) - 1):
+            yield _claim(
+                f"batch size {sizes[i]} is flatter than {sizes[i + 1]}",
+                "the smaller the batch, the flatter the minimum: larger less smaller batch",
+                (SIGN, FLATTER, LEAST_FLATTER, "/ step size"),
+                lambda i=i: late_or_full[i + 1]() - late_or_full[i](),
+            )
+
+
+def _mean_late(courses: Sequence[Course]) -> Callable[[], Floats]:
+    return lambda: np.mean([course.late for course in courses], axis=0)
+
+
+def _claim(
+    id: str,
+    sentence: str,
+    fixed: tuple[str, float, float, str],
+    values: Callable[[], Floats],
+    source: str = _SOURCES[GD],
+) -> Claim:
+    rule, predicted, tolerance, unit = fixed
+    return Claim(
+        id=id,
+        source=source,
+        sentence=sentence,
+        protocol="the same number of updates, one number a seed",
+        rule=rule,
+        predicted=predicted,
+        tolerance=tolerance,
+        unit=unit,
+        needs=(),
+        measure=lambda _: _measurement(values()),
+        experiment="edge_of_stability",
+    )
+
+
+def _measurement(values: Floats) -> Measurement:
+    if len(values) < 2 or not np.isfinite(values).all():
+        raise UndecidedError("2 or more seeds, and runs that do not fail")
+    return Measurement(t_interval(values), values)

@@ -112,9 +112,7 @@ class EosConfig:
     def _check_task(self) -> None:
         task = self.task
         if not task.train_examples:
-            raise UserError(
-                "--train_examples=0: is the full batch here; use a number, such as 1000"
-            )
+            raise UserError("--train_examples=0: it is the full batch; use a number such as 1000")
         plain = {
             "norm": (("default", "none", "layer", "group"), "none"),
             "augmentation": (("none",), "none"),
@@ -147,7 +145,7 @@ class EosConfig:
         return self.task.train_examples
 
     def sweeps(self) -> dict[str, SweepConfig]:
-        """A plane for each optimiser that has step sizes; gradient descent also has small batches."""
+        """A plane for each optimiser with step sizes; gradient descent has small batches too."""
         edge, full = self.edge, (self.full_batch,)
         planes = {
             GD: (*edge.small_batches, *full),

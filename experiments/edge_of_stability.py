@@ -1,0 +1,99 @@
+"""Edge of stability: on the full batch, training sharpens a network until it is barely stable.
+
+Claim: under full-batch gradient descent the largest eigenvalue of the training loss's Hessian, the
+sharpness, rises to 2 / step size and hovers there, while the loss keeps falling, though not
+monotonely. With heavy-ball momentum β the edge is (2 + 2β) / step size; with Adam it is that of the
+preconditioned Hessian, (2 + 2β₁) / ((1 - β₁) step size), which is 38 / step size for β₁ = 0.9. On
+smaller batches gradient descent stays below, and the further the smaller the batch.
+
+A tanh network is trained with squared error on 1,000 examples of MNIST-1D, every update on all of
+them: at several step sizes of each optimiser, from several seeds, one compiled program for each
+optimiser. Weights are kept at 24 points on the way and measured there: 20 steps of Lanczos on
+exact Hessian products over all training examples.
+
+The rules: the median of step size × sharpness over the last half of training lies, with its whole
+95 % interval over seeds, in [1.9, 2.2] for gradient descent, and within 10 % of the threshold for
+momentum and for Adam (PASS); PARTIAL if it lies outside of that; INCONCLUSIVE if it reaches over
+its ends. A step size at which training never gets to the edge is shown as that.
+
+Source: Cohen et al. 2021 (arXiv:2103.00065), figures 1 and 2 and appendix B; Cohen et al. 2022
+(arXiv:2207.14484).
+
+Command:   python experiments/edge_of_stability.py
+           python experiments/edge_of_stability.py --learning_rates=0.05 --loss=cross_entropy
+Cost:      PLACEHOLDER;
+           smoke: seconds.
+Outcome:   a table of every optimiser, batch size and step size, a verdict on each, failures first;
+           figures/edge.png, figures/claims.png (and SVG), sharpness.csv, verdict.json, and
+           results.csv and curves as every sweep has them.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import command_line
+from eos_config import PRESETS, EosConfig
+from minima import sweep
+from minima.record import results, terminal
+from minima.record.progress import Progress
+
+if TYPE_CHECKING:
+    from minima.sweep.run import Prepared
+
+EXPERIMENT = "edge_of_stability"
+
+
+def main(config: EosConfig) -> int:
+    """Plans, trains with every optimiser, measures what was kept on the way, and judges."""
+    # They bring JAX and SciPy, which --help does without.
+    from eos_claims import judge
+    from eos_courses import courses
+    from eos_report import present
+
+    # Plan: everything the user can get wrong is found here, before anything compiles.
+    sweeps = config.sweeps()
+    prepared = {name: sweep.prepare(each, EXPERIMENT) for name, each in sweeps.items()}
+    for each in prepared.values():
+        print(sweep.describe(each.plan), end="\n\n", flush=True)
+    if config.record.plan_only:
+        print(f"run: {directory(prepared)} (not started: --plan_only)")
+        return 0
+
+    # Train: one program for each optimiser; the same command resumes after any interruption.
+    for each in prepared.values():
+        code = train(each, command_line.flagfile(config))
+        if code:
+            return code
+
+    # Measure: the largest eigenvalue wherever a state was kept; what is on disk is not measured
+    # again.
+    with Progress() as progress:
+        found = courses(prepared, progress)
+
+    # Judge: does it get to the edge, and stay there?
+    present(prepared, found, judge(found))
+    print(f"run: {directory(prepared)}")
+    return 0
+
+
+def train(prepared: "Prepared", flagfile: str) -> int:
+    """Trains what is missing; returns an exit code, and says what one means."""
+    with Progress() as progress:
+        code = sweep.execute(prepared, flagfile, progress)
+    run = results.load(prepared.directory)
+    terminal.print_plane(terminal.make_console(), run.axes, run.cells)
+    if code:
+        missing = len(prepared.plan.cells) - len(run.cells)
+        print(f"stopped with {missing} cells to go; the same command goes on from here")
+        print(f"run: {run.path}")
+    return code
+
+
+def directory(prepared: "Mapping[str, Prepared]") -> object:
+    """Where what is found about all runs together is kept: with gradient descent's own."""
+    return next(iter(prepared.values())).directory
+
+
+command_line.define(EosConfig, PRESETS)
+if __name__ == "__main__":
+    command_line.run(main)

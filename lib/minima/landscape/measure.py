@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from minima.landscape import estimators, noise, norms, operators, sharpness
-from minima.landscape.estimators import Estimate
+from minima.landscape import norms, panels
+from minima.landscape.estimators import Estimate, known
 from minima.landscape.objective import (
     Apply,
     Chunks,
@@ -20,8 +20,8 @@ from minima.landscape.objective import (
 )
 from minima.landscape.result import Measured, Measurement
 
-LANCZOS_STEPS, PROBES, CHUNK = 30, 30, 512
-ADAPTIVE_RHO, SAM_RHO, AVERAGE_RHO, KESKAR_EPSILON = 0.5, 0.05, 0.1, 1e-3
+CHUNK = 512
+EFFORT = panels.Effort(lanczos=30, products=90, ascent=20, box=50, probes=30)
 
 
 def measure(
@@ -73,42 +73,28 @@ def measure(
     with jax.default_matmul_precision("highest"):
         found = jax.device_get(run(params, examples, key))
     pairs = zip(names, found, strict=True)
-    return Measurement({name: _measured(one, len(data[0])) for name, one in pairs})
+    return Measurement({name: measured(one, len(data[0])) for name, one in pairs})
 
 
 def default_panel(
     objective: Objective, params: Params, data: Chunks, key: jax.Array
 ) -> dict[str, Estimate]:
     """Traced: loss and gradient, curvature, sharpness, noise and norms of one minimum."""
-    keys = iter(jax.random.split(key, 4))
-    hessian = operators.hessian(objective, params, data)
-    top = estimators.largest_eigenvalues(hessian, next(keys), LANCZOS_STEPS)
+    curvature_key, rises_key = jax.random.split(key)
     gradient = objective.gradient(params, data)
     return {
         "loss": known(objective.mean(params, data)),
         "gradient_norm": known(norms.weight_norm(gradient)),
         "weight_norm": known(norms.weight_norm(params)),
-        "lambda_max": jax.tree.map(lambda x: x[0], top),
-        "trace": estimators.trace(hessian, next(keys), PROBES),
-        "squared_frobenius": estimators.squared_frobenius(hessian, next(keys), 3 * PROBES),
-        "sam_sharpness": sharpness.ascent(objective, params, data, SAM_RHO),
-        "adaptive_sharpness": sharpness.adaptive(objective, params, data, ADAPTIVE_RHO),
-        "average_sharpness": sharpness.average_case(
-            objective, params, data, next(keys), AVERAGE_RHO, probes=PROBES
-        ),
-        "keskar_sharpness": sharpness.keskar_box(objective, params, data, KESKAR_EPSILON),
+        **panels.curvature(objective, params, data, curvature_key, EFFORT),
+        **panels.rises(objective, params, data, rises_key, EFFORT),
         "fisher_rao": known(norms.fisher_rao(objective, params, data)),
-        "noise_scale": known(noise.exact(objective, params, data).scale),
+        **panels.gradient_noise(objective, params, data),
     }
 
 
-def known(value: jax.Array) -> Estimate:
-    """A number without a random or iterative part."""
-    nothing = jnp.full_like(value, jnp.nan)
-    return Estimate(value, nothing, nothing, jnp.isfinite(value), jnp.zeros((), jnp.int32))
-
-
-def _measured(found: Estimate, examples: int) -> Measured:
+def measured(found: Estimate, examples: int) -> Measured:
+    """An estimate that has come to the host."""
     return Measured(
         float(found.value),
         float(found.standard_error),

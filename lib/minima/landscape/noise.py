@@ -12,6 +12,8 @@ from jax.flatten_util import ravel_pytree
 
 from minima.landscape.objective import Chunks, Objective, Params, over_chunks
 
+_EXAMPLES = 64  # gradients at a time
+
 
 class Noise(NamedTuple):
     """Of n examples' gradients; scalars.
@@ -28,22 +30,26 @@ class Noise(NamedTuple):
 
 
 def exact(objective: Objective, params: Params, data: Chunks) -> Noise:
-    """From every example's own gradient; a chunk of c takes the memory of c gradients."""
+    """From every example's own gradient; never more than a few of them lie in memory."""
+    mean = objective.gradient(params, data)
 
-    def moments(chunk: Chunks) -> tuple[Params, jax.Array, jax.Array]:
-        def of(example: Chunks) -> Params:
+    def moments(chunk: Chunks) -> tuple[jax.Array, jax.Array]:
+        def squared_length(example: Chunks) -> jax.Array:
             alone = jax.tree.map(lambda x: x[None], example)
             weightless = alone._replace(weights=jnp.ones_like(alone.weights))
-            return jax.grad(objective.total)(params, weightless)
+            return _squared_length(jax.grad(objective.total)(params, weightless))
 
-        each = jax.vmap(lambda example: ravel_pytree(of(example))[0])(chunk)
-        squares = jnp.sum(jnp.square(each), axis=1)
-        return chunk.weights @ each, chunk.weights @ squares, jnp.sum(chunk.weights > 0)
+        squares = jax.lax.map(squared_length, chunk, batch_size=_EXAMPLES)
+        return chunk.weights @ squares, jnp.sum(chunk.weights > 0)
 
-    mean, squares, count = over_chunks(moments, data)
-    length = jnp.sum(jnp.square(mean))
+    squares, count = over_chunks(moments, data)
+    length = _squared_length(mean)
     variance = (squares - length) * count / (count - 1)
     return _noise(variance, length - variance / count)
+
+
+def _squared_length(gradient: Params) -> jax.Array:
+    return jnp.sum(jnp.square(ravel_pytree(gradient)[0]))
 
 
 def two_batches(small: jax.Array, large: jax.Array, sizes: tuple[int, int]) -> Noise:

@@ -75,8 +75,20 @@ def append(path: Path, cell: Cell) -> None:
 def read(path: Path, repair: bool = False) -> list[Cell]:
     """The finished cells in the order they were written; of duplicates the first counts.
 
+    See `read_lines` for a torn last line, and for what is raised.
+    """
+    found: dict[Any, Cell] = {}
+    for cell in read_lines(path, repair, "trained"):
+        found.setdefault(key(cell), cell)
+    return list(found.values())
+
+
+def read_lines(path: Path, repair: bool, done: str) -> list[Cell]:
+    """What `append` has put into a file, line by line; nothing where there is no file.
+
     A torn last line, which a kill in mid-write leaves, is left out. With `repair` it is cut off the
-    file too; only the process that holds the run's lock may ask for that.
+    file too; only the process that holds the run's lock may ask for that. `done` says what a line
+    tells of its cell, such as "trained".
 
     Raises:
       UserError: a line before the last is damaged.
@@ -84,25 +96,26 @@ def read(path: Path, repair: bool = False) -> list[Cell]:
     if not path.exists():
         return []
     data = path.read_bytes()
-    cells: dict[Any, Cell] = {}
+    found: list[Cell] = []
     offset = 0
     for number, line in enumerate(data.splitlines(keepends=True), start=1):
         is_last = offset + len(line) == len(data)
         try:
             if not line.endswith(b"\n"):
                 raise ValueError("no newline")
-            cell = decode(line)
+            found.append(decode(line))
         except ValueError as error:
             if not is_last:
                 raise UserError(
                     f"{path}: line {number} is damaged ({error}); delete that line, and its cell "
-                    "is trained again"
+                    f"is {done} again"
                 ) from error
-            _drop_tail(path, offset, repair)
+            _log.warning("%s: the last line is torn; its cell counts as not %s", path, done)
+            if repair:
+                os.truncate(path, offset)
             break
-        cells.setdefault(key(cell), cell)
         offset += len(line)
-    return list(cells.values())
+    return found
 
 
 def seen_axes(cells: Sequence[Cell]) -> dict[str, tuple[Any, ...]]:
@@ -155,12 +168,6 @@ def _nan_for_null(value: Any) -> Any:
     if isinstance(value, list):
         return [_nan_for_null(entry) for entry in value]
     return value
-
-
-def _drop_tail(path: Path, length: int, repair: bool) -> None:
-    _log.warning("%s: the last line is torn; its cell counts as not trained", path)
-    if repair:
-        os.truncate(path, length)
 
 
 def _sorted(values: set[Any]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minima.record import measures
 from minima.record.cells import PENDING, STATUSES, Axes, Cell, by_point, last_finite
 
 if TYPE_CHECKING:
@@ -36,10 +37,11 @@ def to_dataset(axes: Axes, cells: Sequence[Cell], info: Mapping[str, Any]) -> "x
     """The cells as an xarray Dataset, ready for netCDF3 (no 64-bit integers, no booleans).
 
     Variables over the axes: `status` (int32, CF flags, -1 pending), `steps` and `examples` (int32,
-    or float64 where that is too small; -1 pending), every final number of a cell and
-    `last_finite_*` (float64, NaN where missing). Over the axes and `eval`, padded to the longest:
-    `trajectory_step`, `trajectory_examples` (-1), `trajectory_*` (float64, NaN). `info` goes to the
-    attributes, as JSON where it is nested.
+    or float64 where that is too small; -1 pending), every final number of a cell, what was measured
+    at its minimum with `*_standard_error`, `*_residual` and `*_converged` (1 or 0), and
+    `last_finite_*` (all float64, NaN where missing). Over the axes and `eval`, padded to the
+    longest: `trajectory_step`, `trajectory_examples` (-1), `trajectory_*` (float64, NaN). `info`
+    goes to the attributes, as JSON where it is nested.
 
     Raises:
       ValueError: a cell lies outside the grid.
@@ -84,11 +86,23 @@ def _finals(rows: Rows, count: int) -> Iterator[tuple[str, np.ndarray]]:
         for row, cell in rows:
             column[row] = _number(cell.get(name))
         yield name, _integers(column) if name in _COUNTS else column
+    yield from _measured(rows, count)
     for name in LAST_FINITE:
         column = np.full(count, np.nan)
         for row, cell in rows:
             column[row] = _number(last_finite(cell).get(name))
         yield f"last_finite_{name}", _integers(column) if name == "step" else column
+
+
+def _measured(rows: Rows, count: int) -> Iterator[tuple[str, np.ndarray]]:
+    """What was measured at the minima, and its errors."""
+    for name in measures.names([cell for _, cell in rows]):
+        entries = [(row, cell.get("measured", {}).get(name, {})) for row, cell in rows]
+        for field in ("value", *measures.ERRORS):
+            column = np.full(count, np.nan)
+            for row, entry in entries:
+                column[row] = _number(entry.get(field))
+            yield name if field == "value" else f"{name}_{field}", column
 
 
 def _trajectories(rows: Rows, count: int) -> Iterator[tuple[str, np.ndarray]]:

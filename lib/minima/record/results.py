@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minima.record import cells as cell_lines
+from minima.record import measures
 from minima.record.cells import LEADING, PENDING, Axes, Cell, by_point, last_finite, seen_axes
 from minima.record.dataset import LAST_FINITE, METRICS, to_dataset
 from minima.record.files import write_atomically
@@ -35,8 +36,17 @@ class Run:
 
     @cached_property
     def results(self) -> "xarray.Dataset":
-        """The cells as an xarray Dataset (see `to_dataset`), from cells.jsonl, so current."""
-        return to_dataset(self.axes, self.cells, self.info)
+        """The cells as an xarray Dataset (see `to_dataset`), with what was measured of them."""
+        return to_dataset(self.axes, self.measured_cells, self.info)
+
+    @cached_property
+    def measured_cells(self) -> list[Cell]:
+        """The cells, each with what is known of its minimum; see `measures.with_measures`.
+
+        Raises:
+          UserError: measures.jsonl is damaged.
+        """
+        return measures.with_measures(self.cells, measures.read(self.path))
 
 
 def load(run_dir: Path | str) -> Run:
@@ -56,25 +66,31 @@ def load(run_dir: Path | str) -> Run:
 def write_results(directory: Path, axes: Axes, cells: Sequence[Cell]) -> None:
     """Writes results.csv and results.nc, each in one step; the order of `cells` does not matter.
 
+    What was measured at their minima is taken from the directory's measures.jsonl.
+
     Raises:
       ValueError: a cell lies outside the grid.
       DiskFull: no room; what was there before is intact.
     """
     directory = Path(directory)
     info = read_info(directory) if (directory / "run.json").exists() else {}
+    cells = measures.with_measures(cells, measures.read(directory))
     write_atomically(directory / "results.csv", to_csv(axes, cells))
     dataset = to_dataset(axes, cells, info)
     write_atomically(directory / "results.nc", bytes(dataset.to_netcdf(engine="scipy")))
 
 
 def to_csv(axes: Axes, cells: Sequence[Cell]) -> str:
-    """One row per cell of the grid, in grid order; cells that have not run are rows too."""
+    """One row per cell of the grid, in grid order; cells that have not run are rows too.
+
+    What was measured comes last, values only; its errors are in the dataset.
+    """
     names = [n for n in LEADING if n in axes] + [n for n in axes if n not in LEADING]
     counts = ("steps", "examples")
-    last = [f"last_finite_{name}" for name in LAST_FINITE]
+    last, measured = [f"last_finite_{name}" for name in LAST_FINITE], measures.names(cells)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*names, "status", *counts, *METRICS, *last])
+    writer.writerow([*names, "status", *counts, *METRICS, *last, *measured])
     found = by_point(axes, cells)
     for point in itertools.product(*axes.values()):
         cell = found.get(point, {})
@@ -83,6 +99,8 @@ def to_csv(axes: Axes, cells: Sequence[Cell]) -> str:
         row = [*(values[n] for n in names), cell.get("status", PENDING)]
         row += [cell.get(name) for name in (*counts, *METRICS)]
         row += [last_seen.get(name) for name in LAST_FINITE]
+        known = measures.values(cell)
+        row += [known.get(name) for name in measured]
         writer.writerow([_text(value) for value in row])
     return text.getvalue()
 

@@ -25,7 +25,8 @@ class RunDirectory:
     """A run that this process holds the lock of, until `close` or the end of the `with` block.
 
     Files: `run.json` (what is run, by what code; see `info`), `run.flags` (a flagfile that repeats
-    it), `cells.jsonl` (finished cells), `lock` (process id of the holder).
+    it), `cells.jsonl` (finished cells), `measures.jsonl` (measured minima), `lock` (process
+    id of the holder).
     """
 
     directory: Path
@@ -65,6 +66,16 @@ class RunDirectory:
             run.close()
             raise
         return run
+
+    @classmethod
+    def hold(cls, directory: Path | str) -> "RunDirectory":
+        """Holds a run that is there, to add to it; changes nothing.
+
+        Raises:
+          UserError: it is no run, or another process holds it.
+        """
+        read_info(Path(directory))
+        return cls(Path(directory), _take_lock(Path(directory)))
 
     def path(self, name: str) -> Path:
         """Where the run keeps the file or folder `name`."""

@@ -1,0 +1,254 @@
+"""The kept minima of a run, measured: many at once by one program, each on disk when it is done.
+
+A minimum is measured on the examples that its cell was trained on, labels as its cell saw them
+(label noise is the cell's own), by the task's plain mean loss: without dropout, augmentation or
+label smoothing, and with batch normalisation by running statistics, which are held fixed.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from minima.landscape.estimators import Estimate
+from minima.landscape.measure import measured
+from minima.landscape.measure_program import Data, Kind, Row, Shapes, compiled
+from minima.landscape.objective import chunks
+from minima.landscape.panels import Panel
+from minima.landscape.result import Measured
+from minima.record import measures, results
+from minima.record.cells import key as cell_key
+from minima.record.cells import plain
+from minima.record.run_directory import RunDirectory
+from minima.record.snapshots import Snapshots
+from minima.runtime.errors import UserError
+from minima.sweep.branch import from_arrays
+from minima.sweep.lane import Snapshot
+from minima.sweep.minima import Point, _variables
+from minima.sweep.optimizers import Features
+from minima.sweep.passes import chunk_of
+from minima.sweep.plan import Plan
+from minima.sweep.program import AXIS, blank_initial
+from minima.tasks.task import Arrays, Task, to_arrays
+
+_GROUP = 4  # minima a device takes at a time: what a kill may cost
+_CHUNK = 1024  # examples at a time, where they are small
+
+Progress = Callable[[int, int], None]  # told how many minima are done, and how many there are
+
+
+def kept_minima(
+    plan: Plan, directory: Path | str, cells: Iterable[int] | None = None
+) -> list[Point]:
+    """Where the finished cells of a run ended, in grid order: (number, updates).
+
+    Cells that diverged have no minimum and are left out, as are those that kept no state.
+
+    Args:
+      plan: of the run.
+      directory: of the run.
+      cells: numbers of those that are asked for; None for all.
+    """
+    snapshots, wanted = Snapshots(directory), None if cells is None else set(cells)
+    found = []
+    for record in results.load(directory).cells:
+        number = plan.grid.index(record["cell"])
+        if record["status"] == "diverged" or (wanted is not None and number not in wanted):
+            continue
+        if record["steps"] in snapshots.steps(number):
+            found.append((number, record["steps"]))
+    return sorted(found)
+
+
+def measure_points(
+    plan: Plan,
+    directory: Path | str,
+    points: Sequence[Point],
+    panel: Panel,
+    *,
+    examples: int,
+    mesh: jax.sharding.Mesh,
+    seed: int = 0,
+    dtype: str | None = None,
+    progress: Progress | None = None,
+) -> list[dict[str, Measured]]:
+    """Measures kept states of a run, or reads what has been measured before.
+
+    Every minimum is appended to `RUN/measures.jsonl` as soon as its group is done, so a kill loses
+    no more than that, and the same call measures what is missing. One compilation serves all cells
+    of a run, and other runs of the same model on the same data. Matrix products have the highest
+    precision; probes are independent from minimum to minimum.
+
+    Args:
+      plan: whose cells these are.
+      directory: of its run.
+      points: which cells, after which updates; each must have been kept (see `kept_minima`).
+      panel: what is measured, e.g. `panels.PANELS["hessian"]`.
+      examples: how many of the training examples, the first ones; 0 for all.
+      mesh: one axis called `program.AXIS`.
+      seed: of random probes.
+      dtype: "float32" or "float64", which needs 64-bit arithmetic; None for that of training.
+      progress: called after each group.
+
+    Returns:
+      For each point its estimates by name, in the panel's order; not-finite values are NaN.
+
+    Raises:
+      UserError: a state is missing or damaged, the run is in use, 64-bit arithmetic is off, or the
+        panel knows nothing of the optimiser.
+      DiskFull: no room for the next line; all before it are kept.
+    """
+    dtype = dtype or plan.recipe.task.model.dtype
+    _check(plan, panel, dtype)
+    count = min(examples or len(plan.dataset.train), len(plan.dataset.train))
+    way = {"panel": panel.name, "examples": count, "seed": seed, "dtype": dtype}
+    with RunDirectory.hold(directory) as run:
+        known = _known(run.directory, way)
+        missing = [point for point in dict.fromkeys(points) if _key(plan, point) not in known]
+        done = 0
+        for lines, cost in _groups(plan, Snapshots(directory), missing, panel, way, mesh):
+            for line in lines:
+                measures.append(run.directory, line)
+            totals = run.info().get("measures") or {}
+            run.update_info(measures={**totals, panel.name: cost.added_to(totals.get(panel.name))})
+            done += len(lines)
+            if progress is not None:
+                progress(done, len(missing))
+        known = _known(run.directory, way)
+    return [
+        {name: Measured(**entry) for name, entry in known[_key(plan, point)].items()}
+        for point in points
+    ]
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What a group took; the sums of a run are in run.json, under `measures`, by panel."""
+
+    minima: int
+    seconds: float
+    compile_seconds: float
+
+    def added_to(self, sums: dict[str, Any] | None) -> dict[str, Any]:
+        """The sums with this."""
+        return {name: (sums or {}).get(name, 0) + value for name, value in asdict(self).items()}
+
+
+def _check(plan: Plan, panel: Panel, dtype: str) -> None:
+    if dtype == "float64" and jax.dtypes.canonicalize_dtype(dtype) != dtype:
+        raise UserError(
+            "float64: 64-bit arithmetic is off; call minima.runtime.devices.configure('float64') "
+            "before anything else, or use `python -m minima measure RUN --dtype=float64`"
+        )
+    name = plan.recipe.optimizer
+    if panel.optimizers and name not in panel.optimizers:
+        known = ", ".join(panel.optimizers)
+        raise UserError(f"panel {panel.name}: knows {known}, the run was trained by {name}")
+    if panel.optimizers and plan.config.task.parametrisation == "mup":
+        raise UserError(f"panel {panel.name}: does not know the rates of --parametrisation=mup")
+
+
+def _key(plan: Plan, point: Point) -> tuple[Any, int]:
+    number, step = point
+    return cell_key({"cell": plan.cells[number]}), step
+
+
+def _known(directory: Path, way: dict[str, Any]) -> dict[tuple[Any, int], dict[str, Any]]:
+    """What was measured that way, by cell and updates; the file's torn last line is cut off."""
+    lines = measures.read(directory, repair=True)
+    same = [line for line in lines if all(line[name] == value for name, value in way.items())]
+    return {(cell_key(line), line["steps"]): line["measured"] for line in same}
+
+
+def _groups(
+    plan: Plan,
+    snapshots: Snapshots,
+    points: Sequence[Point],
+    panel: Panel,
+    way: dict[str, Any],
+    mesh: jax.sharding.Mesh,
+) -> Iterator[tuple[list[measures.Line], _Cost]]:
+    """The lines of what is missing, as many at a time as the devices take."""
+    if not points:
+        return
+    kind = _kind(plan, panel, way["dtype"])
+    data = _data(plan, way["examples"], kind.task, way["seed"])
+    data = jax.device_put(data, jax.NamedSharding(mesh, jax.P()))
+    width = _GROUP * mesh.size
+    for begin in range(0, len(points), width):
+        group = points[begin : begin + width]
+        places, rows = _rows(plan, snapshots, group, panel, mesh)
+        started = time.perf_counter()
+        names, program = compiled(kind, mesh, Shapes.of(rows), Shapes.of(data))
+        ready = time.perf_counter()
+        found = jax.device_get(program(rows, data))
+        cost = _Cost(len(group), time.perf_counter() - ready, ready - started)
+        lines = []
+        for (number, step), place in zip(group, places, strict=True):
+            mine = (Estimate(*(field[place] for field in estimate)) for estimate in found)
+            pairs = zip(names, mine, strict=True)
+            entries = {name: asdict(measured(one, way["examples"])) for name, one in pairs}
+            where = {"cell": plan.cells[number], "steps": step}
+            lines.append({**where, **way, "measured": plain(entries)})
+        yield lines, cost
+
+
+def _kind(plan: Plan, panel: Panel, dtype: str) -> Kind:
+    task, features = plan.recipe.task, plan.recipe.features
+    settings = replace(task.model.settings, parameter_dtype=dtype)
+    return Kind(
+        task=replace(task, model=replace(task.model, settings=settings)),
+        trained=task,
+        features=Features(
+            warmup=features.warmup, decay=features.decay, label_noise=features.label_noise
+        ),
+        panel=panel,
+    )
+
+
+def _data(plan: Plan, count: int, task: Task, seed: int) -> Data:
+    """Host arrays; where labels would be, the chunks hold the examples' indices."""
+    arrays = to_arrays(plan.dataset, task.model.dtype)
+    small = task.kind in ("signal", "vector")
+    index = np.arange(count, dtype=np.int32)
+    pieces = chunks(
+        arrays.train[0][:count], index, _CHUNK if small else chunk_of(task), task.model.dtype
+    )
+    none: Any = ()
+    constants = Arrays(none, none, none, arrays.mean, arrays.std)
+    return Data(pieces, arrays.train[1][:count], constants, np.int32(seed))
+
+
+def _rows(
+    plan: Plan,
+    snapshots: Snapshots,
+    group: Sequence[Point],
+    panel: Panel,
+    mesh: jax.sharding.Mesh,
+) -> tuple[list[int], Row]:
+    """A group stacked and on the devices, dealt out evenly; and where each of it lies."""
+    like = blank_initial(plan.recipe)
+    places = [i % mesh.size * _GROUP + i // mesh.size for i in range(len(group))]
+    blank = _row(plan, like, (0, 0), panel)._replace(real=np.bool_(False))
+    rows = [blank] * (_GROUP * mesh.size)
+    for place, point in zip(places, group, strict=True):
+        rows[place] = _row(plan, from_arrays(snapshots.read(*point), like), point, panel)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+    return places, jax.device_put(stacked, jax.NamedSharding(mesh, jax.P(AXIS)))
+
+
+def _row(plan: Plan, snapshot: Snapshot, point: Point, panel: Panel) -> Row:
+    number, step = point
+    params, state = _variables(snapshot)
+    opt_state = snapshot.opt_state if panel.optimizers else None
+    # Not fresh: a branch's initial weights are those of its seed, as its trunk's are.
+    order = plan.order(plan.cells[number], fresh=False)
+    # How often a cell was evaluated is not to make another program.
+    schedule = order.schedule._replace(evaluations=np.zeros(0, np.int32))
+    order = order._replace(schedule=schedule, initial=None)
+    numbers = np.bool_(True), np.int32(number), np.int32(step)
+    return Row(*numbers, params, state, opt_state, order)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from minima.landscape.estimators import Estimate
-from minima.landscape.objective import Chunks, Objective, cross_entropy
+from minima.landscape.objective import Chunks, Objective, task_loss
 from minima.landscape.panels import Panel, Subject
 from minima.sweep import stream
 from minima.sweep.examples import labels_of
@@ -137,7 +137,7 @@ def _estimates(kind: Kind, row: Row, data: Data) -> dict[str, Estimate]:
         hyper=hyper_at(schedule, jnp.maximum(row.step - 1, 0), kind.features),
         step=row.step,
     )
-    objective = Objective(lambda p, x: task.model.apply(p, state, x)[0], cross_entropy)
+    objective = Objective(lambda p, x: task.model.apply(p, state, x)[0], task_loss(task))
     key = jax.random.fold_in(jax.random.key(data.seed), row.number)
     return kind.panel.function(objective, subject, examples, jax.random.fold_in(key, row.step))
 

@@ -13,6 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minima.tasks.objectives import LOSSES
+from minima.tasks.task import Task
+
 Params = Any  # a pytree of floating arrays
 Apply = Callable[[Params, Any], jax.Array]
 Loss = Callable[[jax.Array, Any], jax.Array]
@@ -119,3 +122,16 @@ def squared_error(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Half the squared distance of outputs (n, ...) from labels (n, ...), per example."""
     difference = (outputs - labels).reshape(len(outputs), -1)
     return 0.5 * jnp.sum(jnp.square(difference), axis=1)
+
+
+def task_loss(task: Task) -> Loss:
+    """What a task is trained on, one loss an example: of classes, or the mean over its tokens.
+
+    Targets come from integer labels, (n,) or (n, length), without smoothing.
+    """
+
+    def loss(outputs: jax.Array, labels: jax.Array) -> jax.Array:
+        losses = LOSSES[task.loss](outputs, labels, None)
+        return jnp.mean(losses.reshape(len(losses), -1), axis=1)
+
+    return loss

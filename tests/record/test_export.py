@@ -280,6 +280,14 @@ def test_growing_batches_are_refused(tmp_path, make_run, cells):
     assert not (tmp_path / "out").exists()
 
 
+def test_another_loss_is_refused(tmp_path, make_run, cells):
+    run = make_run(cells)
+    run.config["task"]["loss"] = "squared_error"
+    with pytest.raises(UserError, match="its loss is squared_error"):
+        export(run, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_command(tmp_path, make_run, cells, capsys):
     run = make_run(cells)
     arguments = ["export", str(run.path), str(tmp_path / "out")]

@@ -62,12 +62,15 @@ def export(run: Run, directory: Path | str) -> Exported:
 
     Raises:
       UserError: `directory` holds something else, or the same workload of another run; or the run's
-        batches grow while it trains, which a study has no word for.
+        batches grow while it trains, or its loss is not cross-entropy, which a study has no words
+        for.
       OSError: `directory` can't be written, or the disk is full; a repeated export completes it.
     """
     if run.config["training"].get("batch_factor", 1) != 1:
         raise UserError(f"{run.path}: its batches grow, and a study has one batch size")
     task, training = run.config["task"], run.config["training"]
+    if task.get("loss", "cross_entropy") != "cross_entropy":
+        raise UserError(f"{run.path}: its loss is {task['loss']}, a study has cross_entropy alone")
     model = run.info.get("model", task["model"])  # what "default" stood for
     names = [_name(task["dataset"]), _name(model), _name(training["optimizer"])]
     workload = Path(directory, *names)

@@ -19,6 +19,7 @@ from minima.landscape.measure import measured
 from minima.landscape.measure_program import Data, Kind, Row, Shapes, compiled
 from minima.landscape.objective import chunks
 from minima.landscape.panels import Panel
+from minima.landscape.precision import arithmetic
 from minima.landscape.result import Measured
 from minima.record import measures, results
 from minima.record.cells import key as cell_key
@@ -91,22 +92,23 @@ def measure_points(
       examples: how many of the training examples, the first ones; 0 for all.
       mesh: one axis called `program.AXIS`.
       seed: of random probes.
-      dtype: "float32" or "float64", which needs 64-bit arithmetic; None for that of training.
+      dtype: "float32" or "float64"; None for that of training.
       progress: called after each group.
 
     Returns:
       For each point its estimates by name, in the panel's order; not-finite values are NaN.
 
     Raises:
-      UserError: a state is missing or damaged, the run is in use, 64-bit arithmetic is off, or the
-        panel knows nothing of the optimiser.
+      UserError: a state is missing or damaged, the run is in use, or the panel knows nothing of the
+        optimiser.
+      ValueError: another dtype.
       DiskFull: no room for the next line; all before it are kept.
     """
     dtype = dtype or plan.recipe.task.model.dtype
-    _check(plan, panel, dtype)
+    _check(plan, panel)
     count = min(examples or len(plan.dataset.train), len(plan.dataset.train))
     way = {"panel": panel.name, "examples": count, "seed": seed, "dtype": dtype}
-    with RunDirectory.hold(directory) as run:
+    with RunDirectory.hold(directory) as run, arithmetic(dtype):
         known = _known(run.directory, way)
         missing = [point for point in dict.fromkeys(points) if _key(plan, point) not in known]
         done = 0
@@ -138,12 +140,7 @@ class _Cost:
         return {name: (sums or {}).get(name, 0) + value for name, value in asdict(self).items()}
 
 
-def _check(plan: Plan, panel: Panel, dtype: str) -> None:
-    if dtype == "float64" and jax.dtypes.canonicalize_dtype(dtype) != dtype:
-        raise UserError(
-            "float64: 64-bit arithmetic is off; call minima.runtime.devices.configure('float64') "
-            "before anything else, or use `python -m minima measure RUN --dtype=float64`"
-        )
+def _check(plan: Plan, panel: Panel) -> None:
     name = plan.recipe.optimizer
     if panel.optimizers and name not in panel.optimizers:
         known = ", ".join(panel.optimizers)

@@ -9,7 +9,8 @@ weights, data order and augmentation as the other cells of its seed, so differen
 Rates are chosen on some seeds by validation accuracy; verdicts are about the test accuracy of the
 others. Branches go on from the plane's cells: the largest batch size for as many updates as the
 smallest (updates), a lower rate against a larger batch halfway (schedules); twins of the plane
-train on data that never repeat (infinite).
+train on data that never repeat (infinite). With --measure=hessian,sharpness,noise the minimum of
+every cell is measured, on the labels it was trained with: λmax, trace, sharpness, noise scale.
 
 Source: the plane of Shallue et al. 2019 (arXiv:1811.03600) and Goyal et al. 2017
 (arXiv:1706.02677), small enough for a laptop; the claims' own sources: python -m minima claims.
@@ -24,7 +25,8 @@ Cost:      on two CPU cores; sweep: 5 × 7 × 10 small CNNs, 12 epochs of 4,000 
            MNIST-1D under 3 minutes; smoke: seconds; gpu, pod: larger planes of the full CNN.
 Outcome:   results.csv, results.nc, TensorBoard curves, a table and a heat map in which diverged
            and collapsed cells are marked; the gap between small and large batch in parts, and a
-           verdict on each claim, failures first, in words and figures. Expect a ridge of best
+           verdict on each claim, failures first, in words and figures; what was measured at the
+           minima as further columns and heat maps beside the test accuracy. Expect a ridge of best
            rates that climbs with batch size and ends at a cliff; the largest batches fall behind
            at equal epochs.
 """
@@ -90,8 +92,9 @@ FRESH_TEST_EXAMPLES = 10_000  # where a data set draws them: 1,000 can't see a g
 def main(config: FlagshipConfig) -> int:
     """Plans, trains, shows the plane, and judges."""
     # They bring JAX and SciPy, which --help does without.
-    from flagship import cells_without_minimum, collect
+    from flagship import cells_without_minimum, collect, look_at_minima
     from minima.claims import listing
+    from minima.landscape.measured_run import chosen_panels
     from verdict_report import foreseen, present
 
     for claim in config.verdict.claims:
@@ -100,6 +103,7 @@ def main(config: FlagshipConfig) -> int:
     # Plan: everything the user can get wrong is found here, before anything compiles.
     config = replace(config, sweep=with_large_test_set(config.sweep))
     prepared = sweep.prepare(config.sweep, EXPERIMENT)
+    chosen_panels(prepared.plan, config.landscape.measure)
     print(sweep.describe(prepared.plan), flush=True)
     for line in foreseen(prepared.plan, config.verdict.branches):
         print(line, flush=True)
@@ -112,6 +116,10 @@ def main(config: FlagshipConfig) -> int:
     if code:
         return code
     show_plane(prepared)
+
+    # Measure: curvature and sharpness at the end of every cell.
+    if config.landscape.measure:
+        look_at_minima(prepared, config.landscape)
 
     if missing := cells_without_minimum(prepared):
         print(f"no verdict: {missing} cells were trained with --snapshots=0, which keeps no minima")

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from flagship_config import BRANCHES
+from flagship_config import BRANCHES, LandscapeConfig
 from minima.claims import protocol, readings
 from minima.claims.choosing import UndecidedError, choose
 from minima.claims.evidence import Evidence, Plane
 from minima.claims.protocol import Stage
 from minima.claims.readings import Reading
+from minima.landscape.measured_run import Request, measure_run
 from minima.runtime import devices
 from minima.sweep.config import SweepConfig
 from minima.sweep.program import AXIS
@@ -72,6 +73,15 @@ def cells_without_minimum(prepared: Prepared) -> int:
     reading = read(prepared)
     trained = {n: r for n, r in reading.records.items() if r["status"] not in readings.FAILED}
     return sum(r["steps"] not in reading.snapshots.steps(n) for n, r in trained.items())
+
+
+def look_at_minima(prepared: Prepared, config: LandscapeConfig) -> None:
+    """Measures the minimum of every cell of a finished plane, and shows it."""
+    print(f"\nlandscape: {', '.join(config.measure)}", flush=True)
+    mesh = devices.make_mesh(AXIS, prepared.plan.layout.devices)
+    request = Request(config.measure, config.measure_examples)
+    measure_run(prepared.plan, prepared.directory, request, mesh)
+    print(f"figure:   {prepared.directory / 'figures' / 'landscape.png'}")
 
 
 def collect(prepared: Prepared, branches: tuple[str, ...], train: Train) -> Evidence | None:

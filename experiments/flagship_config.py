@@ -2,28 +2,61 @@
 
 from dataclasses import dataclass, field
 
+from minima.runtime.errors import UserError
 from minima.sweep.config import SweepConfig
 
 BRANCHES = ("updates", "schedules", "infinite")
+PANELS = ("hessian", "sharpness", "noise", "norms", "preconditioned")  # of landscape.panels
 
 
-def parse_branches(text: str) -> tuple[str, ...]:
-    """Reads `updates,schedules`, `all` or `none`.
+@dataclass(frozen=True)
+class Names:
+    """Some of a list of names, as a flag: `updates,schedules`, `all` or `none`."""
 
-    Raises:
-      ValueError: an unknown name.
-    """
-    if text in ("all", "none"):
-        return BRANCHES if text == "all" else ()
-    names = tuple(text.replace(" ", "").split(","))
-    if unknown := [name for name in names if name not in BRANCHES]:
-        raise ValueError(f"{unknown[0]!r} is none of {', '.join(BRANCHES)}, all, none")
-    return tuple(name for name in BRANCHES if name in names)
+    known: tuple[str, ...]
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """The names in the list's order.
+
+        Raises:
+          ValueError: an unknown name.
+        """
+        if text in ("all", "none"):
+            return self.known if text == "all" else ()
+        names = tuple(text.replace(" ", "").split(","))
+        if unknown := [name for name in names if name not in self.known]:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(self.known)}, all, none")
+        return tuple(name for name in self.known if name in names)
+
+    def format(self, names: tuple[str, ...]) -> str:
+        """The text that `parse` reads as these names."""
+        return "all" if names == self.known else ",".join(names) or "none"
 
 
-def format_branches(names: tuple[str, ...]) -> str:
-    """The text that `parse_branches` reads as these names."""
-    return "all" if names == BRANCHES else ",".join(names) or "none"
+def _not_negative(value: int) -> None:
+    if value < 0:
+        raise ValueError("must be at least 0; 0 is all of them")
+
+
+@dataclass(frozen=True)
+class LandscapeConfig:
+    """What is measured at the minimum of every cell."""
+
+    measure: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "hessian, sharpness, noise, norms, preconditioned; all or none of them",
+            "parse": Names(PANELS).parse,
+            "format": Names(PANELS).format,
+        },
+    )
+    measure_examples: int = field(
+        default=1000,
+        metadata={
+            "help": "training examples that minima are measured on, the first ones; 0: all",
+            "check": _not_negative,
+        },
+    )
 
 
 @dataclass(frozen=True)
@@ -34,8 +67,8 @@ class VerdictConfig:
         default=(),
         metadata={
             "help": "updates, schedules, infinite; all or none of them",
-            "parse": parse_branches,
-            "format": format_branches,
+            "parse": Names(BRANCHES).parse,
+            "format": Names(BRANCHES).format,
         },
     )
     claims: tuple[str, ...] = field(
@@ -50,7 +83,17 @@ class VerdictConfig:
 
 @dataclass(frozen=True)
 class FlagshipConfig:
-    """A plane and its verdict."""
+    """A plane, its minima and its verdict."""
 
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    landscape: LandscapeConfig = LandscapeConfig()
     verdict: VerdictConfig = VerdictConfig()
+
+    def __post_init__(self) -> None:
+        """Refuses to measure what is not kept.
+
+        Raises:
+          UserError: names the flag.
+        """
+        if self.landscape.measure and not self.sweep.record.snapshots:
+            raise UserError("--snapshots=0: --measure looks at kept states; use 1 or more")

@@ -41,6 +41,24 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("directory", metavar="DIRECTORY", help="new, empty or an earlier export")
     export.set_defaults(run=_export)
 
+    measure = commands.add_parser("measure", help="curvature and sharpness of a run's minima")
+    measure.add_argument("run_dir", metavar="RUN", help="a run's directory")
+    measure.add_argument(
+        "--panels",
+        type=lambda text: tuple(text.split(",")),
+        default=("hessian", "sharpness", "noise"),
+        help="of hessian, sharpness, noise, norms, preconditioned (default: the first three)",
+    )
+    measure.add_argument(
+        "--examples", type=_count, default=1000, help="training examples (default 1000; 0: all)"
+    )
+    measure.add_argument(
+        "--cells", nargs="+", metavar="CELL", help="bs=32,lr=0.1,seed=0, or rows of results.csv"
+    )
+    measure.add_argument("--seed", type=_count, default=0, help="of random probes (default 0)")
+    measure.add_argument("--dtype", choices=("float32", "float64"), help="default: as trained")
+    measure.set_defaults(run=_measure)
+
     claims = commands.add_parser("claims", help="the claims that runs are judged on")
     claims.add_argument("claim", metavar="ID", nargs="?", help="one of them, with its tolerance")
     claims.set_defaults(run=_claims)
@@ -76,6 +94,12 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
+    return int(text)
+
+
 def _positives(text: str) -> tuple[int, ...]:
     return tuple(_positive(part) for part in text.split(","))
 
@@ -105,6 +129,26 @@ def _export(options: argparse.Namespace) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""  # a full disk names its own
         raise UserError(f"{where}{error.strerror}") from error
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> int:
+    from minima.landscape.measured_run import Request, measure_run
+    from minima.record import results
+    from minima.runtime import devices
+    from minima.sweep.program import AXIS
+    from minima.sweep.reopen import reopen
+    from minima.sweep.replay import find_cell
+
+    plan = reopen(results.load(options.run_dir))
+    named = options.cells
+    cells = None if named is None else tuple(find_cell(plan.grid, text) for text in named)
+    request = Request(options.panels, options.examples, options.seed, options.dtype, cells)
+    mesh = devices.make_mesh(AXIS, plan.layout.devices)
+    try:
+        measure_run(plan, options.run_dir, request, mesh)
+    except OSError as error:
+        raise UserError(f"{error.filename or options.run_dir}: {error.strerror}") from error
     return 0
 
 

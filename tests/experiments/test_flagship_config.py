@@ -1,6 +1,9 @@
 import pytest
 
-from flagship_config import BRANCHES, format_branches, parse_branches
+from flagship_config import BRANCHES, PANELS, FlagshipConfig, LandscapeConfig, Names
+from minima.landscape import panels
+from minima.runtime.errors import UserError
+from minima.sweep.config import RecordConfig, SweepConfig
 
 
 @pytest.mark.parametrize(
@@ -13,10 +16,22 @@ from flagship_config import BRANCHES, format_branches, parse_branches
     ],
 )
 def test_branches_read_and_print(text, names):
-    assert parse_branches(text) == names
-    assert parse_branches(format_branches(names)) == names
+    flag = Names(BRANCHES)
+    assert flag.parse(text) == names
+    assert flag.parse(flag.format(names)) == names
 
 
 def test_an_unknown_branch_is_named():
     with pytest.raises(ValueError, match="'update' is none of updates, schedules, infinite"):
-        parse_branches("update")
+        Names(BRANCHES).parse("update")
+
+
+def test_the_panels_to_choose_from_are_those_there_are():
+    assert tuple(panels.PANELS) == PANELS
+
+
+def test_what_is_measured_must_be_kept():
+    sweep = SweepConfig(record=RecordConfig(snapshots=0))
+    FlagshipConfig(sweep)
+    with pytest.raises(UserError, match="--snapshots=0: --measure"):
+        FlagshipConfig(sweep, LandscapeConfig(measure=("noise",)))

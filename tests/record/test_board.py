@@ -222,3 +222,36 @@ def test_figures_of_the_whole_sweep_are_added_once(run, plane):
     assert sorted(events.Tags()["images"]) == ["verdict/claims", "verdict/gap"]
     assert [image.step for image in events.Images("verdict/claims")] == [1]
     assert events.Images("verdict/gap")[0].encoded_image_string == png
+
+
+def test_groups_of_figures_do_not_wait_for_each_other(run, plane):
+    png = plane_png(*plane)
+    board = Board(run.directory, plane[0])
+    for _ in range(2):
+        board.add_figures({"verdict/gap": png})
+        board.add_figures({"landscape/plane": png}, "landscape")
+    assert len(files(run.directory / "tensorboard" / board_sweep.RUN)) == 2
+
+
+def test_what_was_measured_joins_a_cell_as_a_file_of_its_own(run, plane):
+    axes, cells = plane
+    board = Board(run.directory, axes)
+    for cell in cells:
+        board.add(cell)
+    before = files(run.directory)
+    entries = {"trace": {"value": 3.5}, "noise_scale": {"value": math.nan}}
+    measured = [cell | {"measured": entries} for cell in cells]
+    board.add_measures(measured)
+    board.add_measures(measured)  # the same again: nothing new
+    added = files(run.directory).keys() - before.keys()
+    trained = [cell for cell in cells if cell["status"] == "complete"]
+    assert len(added) == len(trained)
+    assert all(files(run.directory)[path] == time for path, time in before.items())
+    events = read(run.directory / "tensorboard" / board_cell.run_name(trained[0]))
+    assert [(e.step, e.value) for e in events.Scalars("landscape/trace")] == [
+        (trained[0]["steps"], 3.5)
+    ]
+    assert "landscape/noise_scale" not in events.Tags()["scalars"]
+    entries["trace"] = {"value": 4.5}
+    board.add_measures(measured)
+    assert len(files(run.directory)) == len(before) + 2 * len(trained)

@@ -4,6 +4,7 @@ import pytest
 from tensorboard.plugins.hparams import api_pb2, metadata
 
 from minima.record import hparams
+from minima.record.measures import HEADLINES
 
 
 def start(cell, axes, sweep="run"):
@@ -25,7 +26,8 @@ def test_the_experiment_lists_what_the_cells_write(make_plane, make_cell):
     assert len(names) <= 5
     assert sorted(names) == sorted(start(cells[0], axes).hparams)
     tags = {info.name.tag for info in experiment.metric_infos}
-    assert set(hparams.final_scalars(make_cell())) == tags
+    measured = make_cell() | {"measured": {name: {"value": 1.0} for name in HEADLINES}}
+    assert {**hparams.final_scalars(measured), **hparams.measured_scalars(measured)}.keys() == tags
     assert next(info.name.tag for info in experiment.metric_infos) == "final/test_accuracy"
 
 
@@ -74,3 +76,10 @@ def test_what_is_no_number_is_left_out(make_cell, value):
     cell = make_cell() | {"validation_loss": value}
     assert "final/validation_loss" not in hparams.final_scalars(cell)
     assert "final/test_loss" in hparams.final_scalars(cell)
+
+
+@pytest.mark.parametrize("status", ["diverged", "collapsed"])
+def test_a_cell_that_failed_shows_no_measures(make_cell, status):
+    assert not hparams.measured_scalars(
+        make_cell(status=status) | {"measured": {"trace": {"value": 1.0}}}
+    )

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from minima.landscape.estimators import Estimate
 from minima.landscape.objective import Chunks, Objective, task_loss
 from minima.landscape.panels import Panel, Subject
+from minima.landscape.precision import cast
 from minima.sweep import stream
 from minima.sweep.examples import labels_of
 from minima.sweep.lane import Order
@@ -87,7 +88,10 @@ class Shapes(NamedTuple):
 def compiled(
     kind: Kind, mesh: jax.sharding.Mesh, rows: Shapes, data: Shapes
 ) -> tuple[tuple[str, ...], Callable[[Row, Data], list[Estimate]]]:
-    """The names of what is measured, and the program: (rows, data) -> stacked estimates."""
+    """The names of what is measured, and the program: (rows, data) -> stacked estimates.
+
+    To be called, and what it returns to be called, inside `precision.arithmetic` of the dtype.
+    """
     names: dict[str, None] = {}
 
     def one(row: Row, data: Data) -> list[Estimate]:
@@ -110,16 +114,15 @@ def compiled(
             group, mesh=mesh, in_specs=(split, everywhere), out_specs=split, check_vma=False
         )
     )
-    with jax.default_matmul_precision("highest"):
-        found = program.lower(rows.tree, data.tree).compile()
+    found = program.lower(rows.tree, data.tree).compile()
     return tuple(names), found
 
 
 def _estimates(kind: Kind, row: Row, data: Data) -> dict[str, Estimate]:
     """The panel at one minimum, traced."""
     task, seed, schedule = kind.task, row.order.seed, row.order.schedule
-    dtype = task.model.settings.dtype
-    params, state, opt_state = _cast((row.params, row.state, row.opt_state), dtype)
+    dtype = task.model.dtype
+    params, state, opt_state = cast((row.params, row.state, row.opt_state), dtype)
     initial, _ = kind.trained.model.init(stream.purpose_key(seed, Purpose.INITIALISATION))
     noise = schedule.hyper.label_noise[0] if kind.features.label_noise else None
     index = data.chunks.labels
@@ -132,7 +135,7 @@ def _estimates(kind: Kind, row: Row, data: Data) -> dict[str, Estimate]:
     )
     subject = Subject(
         params=params,
-        initial=_cast(initial, dtype),
+        initial=cast(initial, dtype),
         opt_state=opt_state,
         hyper=hyper_at(schedule, jnp.maximum(row.step - 1, 0), kind.features),
         step=row.step,
@@ -140,12 +143,3 @@ def _estimates(kind: Kind, row: Row, data: Data) -> dict[str, Estimate]:
     objective = Objective(lambda p, x: task.model.apply(p, state, x)[0], task_loss(task))
     key = jax.random.fold_in(jax.random.key(data.seed), row.number)
     return kind.panel.function(objective, subject, examples, jax.random.fold_in(key, row.step))
-
-
-def _cast(tree: Any, dtype: Any) -> Any:
-    """Floating leaves in another dtype."""
-
-    def cast(leaf: jax.Array) -> jax.Array:
-        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
-
-    return jax.tree.map(cast, tree)

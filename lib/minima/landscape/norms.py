@@ -122,3 +122,14 @@ def margins(logits: jax.Array, labels: jax.Array) -> jax.Array:
     classes = jnp.arange(logits.shape[1])[None]
     others = jnp.where(classes == labels[:, None], -jnp.inf, logits)
     return right - jnp.max(others, axis=1)
+
+
+def mean_margin(objective: Objective, params: Params, data: Chunks) -> jax.Array:
+    """The mean over examples (and positions) of `margins`; labels are classes."""
+
+    def total(chunk: Chunks) -> jax.Array:
+        outputs = objective.apply(params, chunk.inputs)
+        flat = margins(outputs.reshape(-1, outputs.shape[-1]), chunk.labels.reshape(-1))
+        return jnp.mean(flat.reshape(len(outputs), -1), axis=1) @ chunk.weights
+
+    return over_chunks(total, data)

@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 from minima.landscape import estimators, norms, operators, sharpness
 from minima.landscape.estimators import Estimate, known
 from minima.landscape.noise import exact
-from minima.landscape.objective import Chunks, Objective, Params, over_chunks
+from minima.landscape.objective import Chunks, Objective, Params
 from minima.sweep.optimizers import Hyper
 
 SAM_RHO, ADAPTIVE_RHO, AVERAGE_RHO, KESKAR_EPSILON = 0.05, 0.5, 0.1, 1e-3
@@ -147,13 +147,13 @@ def _norms(
     gradient = objective.gradient(params, data)
     return {
         "loss": known(objective.mean(params, data)),
-        "mean_margin": known(_mean_margin(objective, params, data)),
+        "margin": known(norms.mean_margin(objective, params, data)),
         "gradient_norm": known(norms.weight_norm(gradient)),
         "weight_norm": known(norms.weight_norm(params)),
         "distance": known(norms.distance(params, subject.initial)),
         "fisher_rao": known(norms.fisher_rao(objective, params, data)),
         "pac_bayes": norms.pac_bayes(objective, params, data, keys[0]),
-        "pac_bayes_magnitude": norms.pac_bayes(
+        "magnitude_aware_pac_bayes": norms.pac_bayes(
             objective, params, data, keys[1], magnitude_aware=True
         ),
     }
@@ -191,17 +191,6 @@ def adam_divisor(subject: Subject) -> jax.Array | None:
 def _largest(operator: operators.Operator, key: jax.Array, steps: int) -> Estimate:
     top = estimators.largest_eigenvalues(operator, key, steps)
     return jax.tree.map(lambda x: x[0], top)
-
-
-def _mean_margin(objective: Objective, params: Params, data: Chunks) -> jax.Array:
-    """By how much the right logit exceeds the largest other, over examples and positions."""
-
-    def total(chunk: Chunks) -> jax.Array:
-        outputs = objective.apply(params, chunk.inputs)
-        margins = norms.margins(outputs.reshape(-1, outputs.shape[-1]), chunk.labels.reshape(-1))
-        return jnp.sum(jnp.mean(margins.reshape(len(outputs), -1), axis=1) * chunk.weights)
-
-    return over_chunks(total, data)
 
 
 PANELS = {

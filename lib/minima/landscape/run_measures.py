@@ -19,6 +19,7 @@ from minima.landscape.measure import measured
 from minima.landscape.measure_program import Data, Kind, Row, Shapes, compiled
 from minima.landscape.objective import chunks
 from minima.landscape.panels import Panel
+from minima.landscape.precision import arithmetic
 from minima.landscape.result import Measured
 from minima.record import measures, results
 from minima.record.cells import key as cell_key
@@ -64,6 +65,16 @@ def kept_minima(
     return sorted(found)
 
 
+def check_panel(plan: Plan, panel: Panel) -> None:
+    """Raises UserError where the panel does not know how the run's optimiser works."""
+    name = plan.recipe.optimizer
+    if panel.optimizers and name not in panel.optimizers:
+        known = ", ".join(panel.optimizers)
+        raise UserError(f"panel {panel.name}: knows {known}, the run was trained by {name}")
+    if panel.optimizers and plan.config.task.parametrisation == "mup":
+        raise UserError(f"panel {panel.name}: does not know the rates of --parametrisation=mup")
+
+
 def measure_points(
     plan: Plan,
     directory: Path | str,
@@ -91,30 +102,30 @@ def measure_points(
       examples: how many of the training examples, the first ones; 0 for all.
       mesh: one axis called `program.AXIS`.
       seed: of random probes.
-      dtype: "float32" or "float64", which needs 64-bit arithmetic; None for that of training.
+      dtype: "float32" or "float64"; None for that of training.
       progress: called after each group.
 
     Returns:
       For each point its estimates by name, in the panel's order; not-finite values are NaN.
 
     Raises:
-      UserError: a state is missing or damaged, the run is in use, 64-bit arithmetic is off, or the
-        panel knows nothing of the optimiser.
+      UserError: a state is missing or damaged, the run is in use, or the panel knows nothing of the
+        optimiser.
+      ValueError: another dtype.
       DiskFull: no room for the next line; all before it are kept.
     """
-    dtype = dtype or plan.recipe.task.model.dtype
-    _check(plan, panel, dtype)
-    count = min(examples or len(plan.dataset.train), len(plan.dataset.train))
+    check_panel(plan, panel)
+    count, dtype = _resolved(plan, examples, dtype)
     way = {"panel": panel.name, "examples": count, "seed": seed, "dtype": dtype}
-    with RunDirectory.hold(directory) as run:
+    with RunDirectory.hold(directory) as run, arithmetic(dtype):
         known = _known(run.directory, way)
         missing = [point for point in dict.fromkeys(points) if _key(plan, point) not in known]
         done = 0
         for lines, cost in _groups(plan, Snapshots(directory), missing, panel, way, mesh):
             for line in lines:
                 measures.append(run.directory, line)
-            totals = run.info().get("measures") or {}
-            run.update_info(measures={**totals, panel.name: cost.added_to(totals.get(panel.name))})
+            sums, name = run.info().get("measures") or {}, cost_key(plan, panel.name, count, dtype)
+            run.update_info(measures={**sums, name: cost.added_to(sums.get(name))})
             done += len(lines)
             if progress is not None:
                 progress(done, len(missing))
@@ -125,9 +136,20 @@ def measure_points(
     ]
 
 
+def cost_key(plan: Plan, panel: str, examples: int, dtype: str | None) -> str:
+    """Where run.json has what it took, under `measures`: minima, seconds, compile_seconds."""
+    count, kind = _resolved(plan, examples, dtype)
+    return f"{panel}, {count} examples, {kind}"
+
+
+def _resolved(plan: Plan, examples: int, dtype: str | None) -> tuple[int, str]:
+    size = len(plan.dataset.train)
+    return min(examples or size, size), dtype or plan.recipe.task.model.dtype
+
+
 @dataclass(frozen=True)
 class _Cost:
-    """What a group took; the sums of a run are in run.json, under `measures`, by panel."""
+    """What a group took."""
 
     minima: int
     seconds: float
@@ -136,20 +158,6 @@ class _Cost:
     def added_to(self, sums: dict[str, Any] | None) -> dict[str, Any]:
         """The sums with this."""
         return {name: (sums or {}).get(name, 0) + value for name, value in asdict(self).items()}
-
-
-def _check(plan: Plan, panel: Panel, dtype: str) -> None:
-    if dtype == "float64" and jax.dtypes.canonicalize_dtype(dtype) != dtype:
-        raise UserError(
-            "float64: 64-bit arithmetic is off; call minima.runtime.devices.configure('float64') "
-            "before anything else, or use `python -m minima measure RUN --dtype=float64`"
-        )
-    name = plan.recipe.optimizer
-    if panel.optimizers and name not in panel.optimizers:
-        known = ", ".join(panel.optimizers)
-        raise UserError(f"panel {panel.name}: knows {known}, the run was trained by {name}")
-    if panel.optimizers and plan.config.task.parametrisation == "mup":
-        raise UserError(f"panel {panel.name}: does not know the rates of --parametrisation=mup")
 
 
 def _key(plan: Plan, point: Point) -> tuple[Any, int]:

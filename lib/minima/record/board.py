@@ -5,7 +5,6 @@ own (see `board_cell`). A live TensorBoard keeps following the files it knows, s
 written again: what changes gets a file of a new name, and what is there is left alone.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -94,19 +93,25 @@ class Board:
         if self._cells:
             self._draw()
 
-    def add_figures(self, images: Mapping[str, bytes]) -> None:
-        """Shows figures (PNG files, by tag) of the whole sweep, unless the latest are the same.
+    def add_figures(self, images: Mapping[str, bytes], group: str = "figures") -> None:
+        """Shows figures (PNG files, by tag) of the sweep, unless the latest of the group are these.
 
         Raises:
           DiskFull: no room.
         """
-        digest = hashlib.sha256(repr(sorted(images.items())).encode()).hexdigest()[:12]
-        earlier = sorted(self._sweep.glob(events_path("", "figures-*").name))
-        if earlier and earlier[-1].name.endswith(digest):
-            return
-        # Numbered, so that names rise, and TensorBoard's latest step is the latest file.
-        name, step = f"figures-{len(earlier):04d}-{digest}", len(earlier)
-        write_events(self._sweep, name, [summary_event(image_values(images), step)])
+        name = board_cell.new_name(self._sweep, group, images)
+        if name is not None:
+            # Numbered, so that names rise, and TensorBoard's latest step is the latest file.
+            write_events(self._sweep, name[0], [summary_event(image_values(images), name[1])])
+
+    def add_measures(self, cells: Sequence[Cell]) -> None:
+        """Shows what was measured at the cells' minima; see `measures.with_measures`.
+
+        Raises:
+          DiskFull: no room.
+        """
+        for cell in cells:
+            board_cell.write_measures(self._folder, cell)
 
     def _write(self, cell: Cell) -> None:
         self._cells.append(cell)

@@ -4,7 +4,9 @@ Everything is in one file that is written once, so a live TensorBoard shows whol
 step is ever written twice, whatever was killed in between.
 """
 
+import hashlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,28 @@ def write_cell(
 def is_written(directory: Path, cell: Cell) -> bool:
     """Whether `write_cell` has written this cell."""
     return events_path(directory / run_name(cell), _FILE).exists()
+
+
+def write_measures(directory: Path, cell: Cell) -> None:
+    """Writes what was measured at a cell's minimum, if anything, unless the latest is the same.
+
+    Raises:
+      DiskFull: no room.
+    """
+    found, folder = hparams.measured_scalars(cell), directory / run_name(cell)
+    name = new_name(folder, "measures", found)
+    if found and name is not None:
+        table = np.array([[*found.values()]])
+        write_events(folder, name[0], curve_events(tuple(found), np.array([cell["steps"]]), table))
+
+
+def new_name(folder: Path, stem: str, content: Mapping[str, Any]) -> tuple[str, int] | None:
+    """A name that rises with each new content, and its number; None where it is there already."""
+    digest = hashlib.sha256(repr(sorted(content.items())).encode()).hexdigest()[:12]
+    earlier = sorted(folder.glob(events_path("", f"{stem}-*").name))
+    if earlier and earlier[-1].name.endswith(digest):
+        return None
+    return f"{stem}-{len(earlier):04d}-{digest}", len(earlier)
 
 
 def run_name(cell: Cell) -> str:

@@ -17,11 +17,13 @@ import numpy as np
 
 from minima.record.cells import Axes, Cell, spell
 from minima.record.dataset import METRICS
+from minima.record.measures import HEADLINES, values
 from minima.record.plane import FAILURES
 
 # TensorBoard ticks the first five of each; the others are a click away.
 SHOWN = ("test_accuracy", *FAILURES, "validation_loss", "train_loss")
 FINAL_TAGS = tuple(f"final/{name}" for name in dict.fromkeys((*SHOWN, *METRICS)))
+MEASURES = "landscape"  # the group of their tags; they are columns too, empty until measured
 _MOST_HPARAMS = 5
 
 
@@ -35,7 +37,8 @@ def experiment(axes: Axes) -> list[Any]:
 
     names = _names({name: values[0] for name, values in axes.items()})
     columns = [summary_v2.HParam(name) for name in names]
-    metrics = [summary_v2.Metric(tag, display_name=_words(tag)) for tag in FINAL_TAGS]
+    tags = (*FINAL_TAGS, *(f"{MEASURES}/{name}" for name in HEADLINES))
+    metrics = [summary_v2.Metric(tag, display_name=_words(tag)) for tag in tags]
     return list(summary_v2.hparams_config_pb(columns, metrics).value)
 
 
@@ -77,6 +80,14 @@ def final_scalars(cell: Cell) -> dict[str, float]:
     return failed | known
 
 
+def measured_scalars(cell: Cell) -> dict[str, float]:
+    """What was measured at the cell's minimum, by tag; nothing of a cell that failed."""
+    if cell["status"] in FAILURES:
+        return {}
+    found = values(cell)
+    return {f"{MEASURES}/{name}": value for name, value in found.items() if _is_number(value)}
+
+
 def group(cell: Cell, axes: Axes, sweep: str) -> str:
     """The row a cell belongs to, such as `007 bs=16,lr=0.1`; rows are sorted by this text.
 
@@ -111,4 +122,4 @@ def _is_number(value: Any) -> bool:
 
 
 def _words(tag: str) -> str:
-    return tag.removeprefix("final/").replace("_", " ")
+    return tag.partition("/")[2].replace("_", " ")

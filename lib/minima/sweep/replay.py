@@ -17,15 +17,15 @@ import optax
 
 from minima.record import results
 from minima.record.results import Run
-from minima.runtime import compilation, devices
+from minima.runtime import devices
 from minima.runtime.errors import UserError
-from minima.sweep.config import SweepConfig
 from minima.sweep.examples import Place, training_examples
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Snapshot, initial_snapshot
 from minima.sweep.optimizers import make_optimizer
-from minima.sweep.plan import Cell, Plan, ProgramPlan, load_task, make_plan
+from minima.sweep.plan import Cell, Plan, ProgramPlan
 from minima.sweep.program import AXIS
+from minima.sweep.reopen import reopen
 from minima.sweep.schedules import hyper_at
 from minima.sweep.stream import Purpose, example_keys
 from minima.sweep.train import train
@@ -97,19 +97,7 @@ def replay(run_dir: Path | str, cell: str, updates: int = 100) -> Replay:
       UserError: no such run or cell, the cell isn't finished, or the data have changed.
     """
     run = results.load(run_dir)
-    pinned = run.info.get("resolved")
-    if pinned is None:
-        raise UserError(f"{run.path}: stopped before anything was trained; run it again first")
-    config = SweepConfig.from_identity(run.config)
-    devices.configure(config.training.dtype, pinned["devices"])
-    compilation.use_compilation_cache()
-    task, dataset = load_task(config)
-    if dataset.checksum != run.config["data_sha256"]:
-        raise UserError(
-            f"--dataset={config.task.dataset}: the data are not those of {run.path} (another "
-            "sha256); restore the file that was trained on"
-        )
-    plan = make_plan(config, task, dataset, pinned)
+    plan = reopen(run)
     index = find_cell(plan.grid, cell)
     record = _recorded(run, plan.cells[index], cell)
     again = _by_engine(plan, index)
@@ -117,7 +105,7 @@ def replay(run_dir: Path | str, cell: str, updates: int = 100) -> Replay:
     short = _per_update(plan, count)
     curve = _by_engine(short, index)["trajectory"]["train_loss"]
     plain = [loss for loss, _ in zip(plain_losses(plan, plan.cells[index]), curve, strict=False)]
-    tolerance, horizon = TOLERANCES[config.training.dtype]
+    tolerance, horizon = TOLERANCES[plan.config.training.dtype]
     return Replay(
         plan.cells[index],
         _differences(record, again),

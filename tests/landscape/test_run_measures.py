@@ -1,0 +1,240 @@
+"""Minima of a run, measured by one program: against dense Hessians, records, kills and compiles."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+from trained_runs import mesh, train
+
+from minima.landscape.objective import cross_entropy
+from minima.landscape.panels import PANELS, Panel
+from minima.landscape.run_measures import kept_minima, measure_points
+from minima.record import measures, results
+from minima.record.run_directory import RunDirectory
+from minima.runtime.errors import UserError
+from minima.sweep.stream import Purpose, purpose_key
+
+EVERY = 0  # examples
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory):
+    """2 × 2 × 2 cells at 40 % label noise, a quarter of them diverged."""
+    return train(
+        tmp_path_factory.mktemp("plane"),
+        batch_sizes=(8, 32),
+        learning_rates=(0.1, 1e5),
+        seeds=(0, 1),
+        label_noise=0.4,
+        snapshots=2,
+        divergence_loss=10.0,
+    )
+
+
+def dense_hessian(trained, number, step):
+    """Of the plain mean loss on the clean training set, in float64 from JAX's own Hessian."""
+    task, train_set = trained.plan.recipe.task, trained.plan.dataset.train
+    snapshot = trained.snapshot(number, step)
+    flat, unravel = ravel_pytree(snapshot.params)
+    inputs = (train_set.inputs - trained.plan.dataset.mean) / trained.plan.dataset.std
+
+    def loss(vector):
+        logits, _ = task.model.apply(unravel(vector), snapshot.state, inputs)
+        return jnp.mean(cross_entropy(logits, jnp.asarray(train_set.labels)))
+
+    return np.asarray(jax.hessian(loss)(flat), np.float64)
+
+
+def measure(trained, name, **options):
+    points = options.pop("points", None) or kept_minima(trained.plan, trained.directory)
+    options = {"examples": EVERY, "mesh": mesh()} | options
+    found = measure_points(trained.plan, trained.directory, points, PANELS[name], **options)
+    return dict(zip(points, found, strict=True))
+
+
+# --- what is measured ------------------------------------------------------------------------
+
+
+def test_the_loss_measured_is_the_loss_that_the_cell_recorded(plane):
+    """On the labels each cell was trained with, noise and all: another path computed the record."""
+    found = measure(plane, "norms")
+    assert len(found) == 4
+    for (number, _), measured in found.items():
+        record = plane.records[number]
+        assert measured["loss"].value == pytest.approx(record["train_loss"], rel=1e-5)
+    losses = [measured["loss"].value for measured in found.values()]
+    assert len(set(losses)) == len(losses)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": "cnn", "dataset": "fashion_mnist", "norm": "batch", "width": 4},
+        {"model": "lstm", "dataset": "markov", "width": 8},
+        {"model": "transformer", "dataset": "markov", "width": 16, "depth": 1},
+    ],
+    ids=["cnn", "lstm", "transformer"],
+)
+def test_every_family_is_measured_in_evaluation_mode(tmp_path, settings):
+    trained = train(tmp_path, budget="3steps", batch_sizes=(16,), **settings)
+    [(point, found)] = measure(trained, "norms").items()
+    assert found["loss"].value == pytest.approx(trained.records[point[0]]["train_loss"], rel=1e-4)
+    few = measure(trained, "hessian", examples=32)[point]
+    assert few["lambda_max"].value > 0
+    assert few["lambda_max"].sample_size == 32
+    assert all(np.isfinite(entry.value) for entry in few.values())
+
+
+def test_curvature_is_that_of_the_dense_hessian(tmp_path):
+    trained = train(tmp_path, seeds=(0, 1), budget="10epochs")
+    for (number, step), found in measure(trained, "hessian").items():
+        hessian = dense_hessian(trained, number, step)
+        assert found["lambda_max"].value == pytest.approx(np.linalg.eigvalsh(hessian)[-1], rel=1e-4)
+        low, high = found["trace"].interval(0.999)
+        assert low <= np.trace(hessian) <= high
+        low, high = found["squared_frobenius"].interval(0.999)
+        assert low <= np.sum(hessian**2) <= high
+
+
+def test_distance_is_from_the_weights_that_the_seed_started_with(plane):
+    task = plane.plan.recipe.task
+    for (number, step), found in measure(plane, "norms").items():
+        seed = plane.plan.cells[number]["seed"]
+        begin = ravel_pytree(task.model.init(purpose_key(seed, Purpose.INITIALISATION))[0])[0]
+        end = ravel_pytree(plane.snapshot(number, step).params)[0]
+        assert found["distance"].value == pytest.approx(
+            float(jnp.linalg.norm(end - begin)), rel=1e-5
+        )
+
+
+def test_what_adam_divides_by_preconditions_the_hessian(tmp_path):
+    trained = train(tmp_path, optimizer="adam", learning_rates=(0.01,), momentum=0.8, beta2=0.95)
+    [((number, step), found)] = measure(trained, "preconditioned").items()
+    state = trained.snapshot(number, step).opt_state[0][0]
+    second = np.asarray(ravel_pytree(state.nu)[0], np.float64) / (1 - 0.95**step)
+    scale = ((1 - 0.8**step) * (np.sqrt(second) + 1e-8)) ** -0.5
+    matrix = scale[:, None] * dense_hessian(trained, number, step) * scale[None]
+    wanted = np.linalg.eigvalsh(matrix)[-1]
+    assert found["preconditioned_lambda_max"].value == pytest.approx(wanted, rel=1e-3)
+
+
+def test_without_preconditioning_it_is_the_hessian(tmp_path):
+    trained = train(tmp_path, optimizer="momentum")
+    [((number, step), found)] = measure(trained, "preconditioned").items()
+    wanted = np.linalg.eigvalsh(dense_hessian(trained, number, step))[-1]
+    assert found["preconditioned_lambda_max"].value == pytest.approx(wanted, rel=1e-4)
+
+
+def test_an_optimiser_it_does_not_know_is_refused(tmp_path):
+    trained = train(tmp_path, optimizer="lion", learning_rates=(0.001,))
+    with pytest.raises(UserError, match=r"panel preconditioned: knows sgd.* trained by lion"):
+        measure(trained, "preconditioned")
+
+
+def test_the_rate_is_that_of_the_last_update(tmp_path):
+    def rate(objective, subject, data, key):
+        return {
+            "rate": PANELS["noise"]
+            .function(objective, subject, data, key)["noise_scale"]
+            ._replace(value=subject.hyper.learning_rate, converged=jnp.asarray(True))
+        }
+
+    trained = train(tmp_path, decay="linear", decay_fraction=1.0, budget="10steps", snapshots=2)
+    points = [(0, 5), (0, 10)]
+    found = measure_points(
+        trained.plan, trained.directory, points, Panel("rate", rate), examples=8, mesh=mesh()
+    )
+    assert [one["rate"].value for one in found] == pytest.approx([0.1 * 0.6, 0.1 * 0.1], rel=1e-5)
+
+
+def test_float64_on_request(plane):
+    single = measure(plane, "hessian")
+    double = measure(plane, "hessian", dtype="float64")
+    for point, found in double.items():
+        near = pytest.approx(single[point]["lambda_max"].value, rel=1e-4)
+        assert found["lambda_max"].value == near
+        assert found["lambda_max"].value != np.float32(found["lambda_max"].value)
+    norms = measure(plane, "norms", dtype="float64")
+    assert {p: n["distance"].value for p, n in norms.items()} == pytest.approx(
+        {p: n["distance"].value for p, n in measure(plane, "norms").items()}, rel=1e-5
+    )
+
+
+# --- how it is done --------------------------------------------------------------------------
+
+
+def test_diverged_cells_have_no_minimum(plane):
+    statuses = {number: record["status"] for number, record in plane.records.items()}
+    assert set(statuses.values()) == {"complete", "diverged"}
+    kept = kept_minima(plane.plan, plane.directory)
+    assert [number for number, _ in kept] == [
+        number for number in sorted(statuses) if statuses[number] == "complete"
+    ]
+    assert kept_minima(plane.plan, plane.directory, cells=[kept[1][0]]) == [kept[1]]
+
+
+def test_a_plane_compiles_once_and_other_values_not_at_all(tmp_path, counts_compilations):
+    trained = train(tmp_path, batch_sizes=(8, 32), seeds=(0, 1, 2, 3, 4))
+    other = train(tmp_path, learning_rates=(0.2,), seeds=(7,), evaluations=1, budget="7steps")
+    with counts_compilations() as seen:
+        assert len(measure(trained, "hessian", examples=40)) == 10
+    assert seen.count == 1
+    with counts_compilations() as seen:
+        measure(other, "hessian", examples=40)
+    assert seen.count == 0
+
+
+def test_a_killed_run_of_measures_goes_on_and_ends_the_same(tmp_path):
+    trained = train(tmp_path, seeds=tuple(range(11)))
+    whole = measure(trained, "noise")
+    path = trained.directory / measures.FILE
+    before = path.read_bytes()
+    assert before.count(b"\n") == 11
+    lines = before.splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:3]) + lines[3][:50])
+    told = []
+    again = measure(trained, "noise", progress=lambda done, total: told.append((done, total)))
+    assert str(again) == str(whole)  # as text, since NaN is not itself
+    assert path.read_bytes() == before
+    assert told == [(8, 8)]
+    measure(trained, "noise", progress=told.append)  # nothing is left to do
+    assert path.read_bytes() == before
+
+
+def test_a_minimum_does_not_depend_on_its_neighbours(tmp_path):
+    trained = train(tmp_path, seeds=(0, 1, 2))
+    together = measure(trained, "hessian")
+    (trained.directory / measures.FILE).unlink()
+    for point, found in together.items():
+        alone = measure(trained, "hessian", points=[point], mesh=mesh(1))[point]
+        assert alone["trace"].value == pytest.approx(found["trace"].value, rel=1e-6)
+
+
+def test_each_line_says_how_and_results_have_the_columns(plane):
+    measure(plane, "hessian", examples=50, seed=3)
+    line = json.loads((plane.directory / measures.FILE).read_text().splitlines()[-1])
+    assert {name: line[name] for name in ("panel", "examples", "seed", "dtype")} == {
+        "panel": "hessian",
+        "examples": 50,
+        "seed": 3,
+        "dtype": "float32",
+    }
+    assert list(line["measured"]) == ["lambda_max", "trace", "squared_frobenius"]
+    assert line["measured"]["trace"]["sample_size"] == 50
+    found = results.load(plane.directory).results
+    assert found["lambda_max"].dims == ("batch_size", "learning_rate", "seed")
+    assert int(found["lambda_max"].notnull().sum()) == 4
+    assert int((found["lambda_max_residual"] >= 0).sum()) == 4
+
+
+def test_a_run_in_use_is_left_alone(plane):
+    with RunDirectory.hold(plane.directory), pytest.raises(UserError, match="in use by process"):
+        measure(plane, "noise")
+
+
+def test_a_state_that_was_not_kept_is_named(plane):
+    with pytest.raises(UserError, match=r"cell-000000/step-000000001\.npz"):
+        measure(plane, "noise", points=[(0, 1)])

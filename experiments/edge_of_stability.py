@@ -28,6 +28,7 @@ Outcome:   a table of every optimiser, batch size and step size, a verdict on ea
            results.csv and curves as every sweep has them.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,7 @@ def main(config: EosConfig) -> int:
 
     # Measure: the largest eigenvalue wherever a state was kept; what is on disk is not measured
     # again.
-    with Progress() as progress:
-        found = courses(prepared, progress)
+    found = courses(prepared, measured)
 
     # Judge: does it get to the edge, and stay there?
     present(prepared, found, judge(found))
@@ -87,6 +87,13 @@ def train(prepared: "Prepared", flagfile: str) -> int:
         print(f"stopped with {missing} cells to go; the same command goes on from here")
         print(f"run: {run.path}")
     return code
+
+
+def measured(done: int, total: int) -> None:
+    """Says how far measuring is, a dozen times or less."""
+    step = -(-total // 12)
+    if done == total or done // step > (done - 1) // step:
+        print(f"measured {done} of {total} states", file=sys.stderr, flush=True)
 
 
 def directory(prepared: "Mapping[str, Prepared]") -> object:

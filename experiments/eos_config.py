@@ -48,10 +48,10 @@ class EdgeConfig:
     """Step sizes on the full batch, and smaller batches for contrast."""
 
     learning_rates: tuple[float, ...] = _rates(
-        (0.02, 0.04, 0.08, 0.16), "step sizes of gradient descent", none=False
+        (0.08, 0.11, 0.15, 0.2), "step sizes of gradient descent", none=False
     )
-    momentum_rates: tuple[float, ...] = _rates((0.04, 0.08), "of heavy-ball momentum")
-    adam_rates: tuple[float, ...] = _rates((0.0003, 0.001), "of Adam")
+    momentum_rates: tuple[float, ...] = _rates((0.15, 0.2, 0.25), "of heavy-ball momentum")
+    adam_rates: tuple[float, ...] = _rates((0.001, 0.002, 0.003), "of Adam")
     small_batches: tuple[int, ...] = _leaf(
         (10, 100),
         "batch sizes of stochastic gradient descent at the step sizes of the full batch; none to "
@@ -60,8 +60,8 @@ class EdgeConfig:
         format=lambda sizes: format_ints(sizes) if sizes else "none",
     )
     seeds: tuple[int, ...] = _leaf(
-        (0, 1, 2),
-        "how many (5 means 0 to 4), or which (0,3,7)",
+        (1, 2, 3),
+        "how many (5 means 0 to 4), or which; step sizes and rules were settled on 0",
         parse=parse_seeds,
         format=format_seeds,
     )
@@ -74,16 +74,16 @@ class EosConfig:
     edge: EdgeConfig = EdgeConfig()
     task: TaskConfig = TaskConfig(
         dataset="mnist1d",
-        train_examples=1000,
+        train_examples=500,
         validation_fraction=0.0,
         model="mlp",
         width=64,
-        depth=2,
+        depth=3,
         activation="tanh",
         loss="squared_error",
     )
     training: TrainingConfig = TrainingConfig(
-        optimizer=GD, budget=Budget(steps=2000), evaluations=200
+        optimizer=GD, budget=Budget(steps=6000), evaluations=200
     )
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig(snapshots=24)
@@ -112,7 +112,7 @@ class EosConfig:
     def _check_task(self) -> None:
         task = self.task
         if not task.train_examples:
-            raise UserError("--train_examples=0: it is the full batch; use a number such as 1000")
+            raise UserError("--train_examples=0: it is the full batch; use a number such as 500")
         plain = {
             "norm": (("default", "none", "layer", "group"), "none"),
             "augmentation": (("none",), "none"),
@@ -136,7 +136,7 @@ class EosConfig:
         if training.budget != Budget(steps=training.budget.steps or 1):
             raise UserError(
                 f"--budget={training.budget}: all runs make the same number of updates; use steps "
-                "alone, such as 2000steps"
+                "alone, such as 6000steps"
             )
 
     @property

@@ -7,13 +7,12 @@ from functools import cached_property
 
 import numpy as np
 from minima.landscape.panels import PANELS
-from minima.landscape.run_measures import measure_points
+from minima.landscape.run_measures import Progress, measure_points
 
 from eos_config import GD
 from minima.claims.evidence import Floats
 from minima.claims.readings import FAILED, Reading
 from minima.landscape.stability import critical_sharpness
-from minima.record.progress import Progress
 from minima.runtime import devices
 from minima.sweep.plan import hyperparameters
 from minima.sweep.program import AXIS

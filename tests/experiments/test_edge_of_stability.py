@@ -192,7 +192,7 @@ def test_one_seed_decides_nothing():
         (["--norm=batch"], "--norm=batch"),
         (["--augmentation=shift"], "--augmentation=shift"),
         (["--train_examples=0"], "--train_examples=0"),
-        (["--small_batches=10,1000"], "--small_batches=10,1000"),
+        (["--small_batches=10,500"], "--small_batches=10,500"),
         (["--snapshots=2"], "--snapshots=2"),
         (["--snapshots=50", "--evaluations=20"], "--snapshots=50"),
         (["--learning_rates=none"], "--learning_rates=none"),
@@ -230,4 +230,4 @@ def test_help_does_not_wait_for_jax(python, script, tmp_path):
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "eos_config" in imported
     assert not imported & {"jax", "matplotlib", "orbax", "xarray", "scipy"}
-    assert "--train_examples=1000" in result.stdout
+    assert "--train_examples=500" in result.stdout

@@ -13,8 +13,8 @@ RULES = {
     "sgd": optax.sgd(RATE),
     "momentum": optax.sgd(RATE, momentum=BETA),
     "nesterov": optax.sgd(RATE, momentum=BETA, nesterov=True),
-    # Adam with its preconditioner held at 1: an average of gradients, as bias fades.
-    "adam": optax.chain(optax.ema(BETA, debias=True), optax.scale(-RATE)),
+    # Adam with its preconditioner held at 1, long after its start.
+    "adam": optax.chain(optax.ema(BETA, debias=False), optax.scale(-RATE)),
 }
 
 
@@ -32,7 +32,7 @@ def test_a_quadratic_is_left_beyond_the_edge_alone(optimizer, share, shrinks):
     start = jnp.ones(())
     (end, _), _ = jax.jit(lambda x: jax.lax.scan(step, (x, rule.init(x)), None, length=400))(start)
     assert (abs(float(end)) < 1e-2) == shrinks
-    assert (abs(float(end)) > 1e2) == (not shrinks)
+    assert not abs(float(end)) <= 1e2 or shrinks  # beyond, it may overflow to NaN
 
 
 def test_known_numbers():

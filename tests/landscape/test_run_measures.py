@@ -164,7 +164,7 @@ def test_float64_on_request(plane):
     for point, found in double.items():
         near = pytest.approx(single[point]["lambda_max"].value, rel=1e-4)
         assert found["lambda_max"].value == near
-        assert found["lambda_max"].value != np.float32(found["lambda_max"].value)
+        assert found["lambda_max"].value != float(np.float32(found["lambda_max"].value))
     norms = measure(plane, "norms", dtype="float64")
     assert {p: n["distance"].value for p, n in norms.items()} == pytest.approx(
         {p: n["distance"].value for p, n in measure(plane, "norms").items()}, rel=1e-5

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from minima.landscape.panels import PANELS
-from minima.landscape.run_measures import Progress, measure_points
 
 from eos_config import GD
 from minima.claims.evidence import Floats
 from minima.claims.readings import FAILED, Reading
+from minima.landscape.panels import PANELS
+from minima.landscape.result import Measured
+from minima.landscape.run_measures import Progress, measure_points
 from minima.landscape.stability import critical_sharpness
 from minima.runtime import devices
 from minima.sweep.plan import hyperparameters
@@ -19,6 +20,7 @@ from minima.sweep.program import AXIS
 from minima.sweep.run import Prepared
 
 _PANEL, _VALUE = PANELS["preconditioned"], "preconditioned_lambda_max"
+_NOTHING = Measured(math.nan)
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Course:
       updates: (K,) at which states were kept and measured, rising.
       sharpness: (seeds, K) largest eigenvalue of the Hessian of the training loss, for Adam of the
         preconditioned one; NaN for runs that failed.
-      unconverged: how many of these have a residual above 1 %.
+      residuals: (seeds, K) how far the nearest true eigenvalue is at most, as a share of it.
       looks: (E,) updates between which losses are means.
       losses: (seeds, E) training loss, NaN beyond a run's end.
       accuracy: (seeds,) on the test set in %, NaN for runs that failed.
@@ -44,7 +46,7 @@ class Course:
     edge: float
     updates: Floats
     sharpness: Floats
-    unconverged: int
+    residuals: Floats
     looks: Floats
     losses: Floats
     accuracy: Floats
@@ -63,6 +65,11 @@ class Course:
     def scaled(self) -> Floats:
         """(seeds, K) sharpness times step size."""
         return self.sharpness * self.rate
+
+    @property
+    def unconverged(self) -> int:
+        """How many eigenvalues have a residual above 1 %."""
+        return int(np.sum(self.residuals > 0.01))
 
     @property
     def late(self) -> Floats:
@@ -103,7 +110,7 @@ def _courses(prepared: Prepared, progress: Progress | None) -> Iterator[Course]:
         for r, rate in enumerate(reading.axes[1]):
             cells = [reading.number(b, r, s) for s in range(len(reading.seeds))]
             updates = plan.snapshot_steps(plan.cells[cells[0]])
-            table = [[measured.get((n, step)) for step in updates] for n in cells]
+            table = [[measured.get((n, step), _NOTHING) for step in updates] for n in cells]
             hyper = hyperparameters(plan.config.training, plan.cells[cells[0]])
             optimizer = plan.config.training.optimizer
             looks = plan.timeline(plan.cells[cells[0]]).evaluations
@@ -114,8 +121,8 @@ def _courses(prepared: Prepared, progress: Progress | None) -> Iterator[Course]:
                 full=size == full,
                 edge=critical_sharpness(optimizer, rate, hyper["momentum"]),
                 updates=np.array(updates, np.float64),
-                sharpness=np.array([[m.value if m else math.nan for m in row] for row in table]),
-                unconverged=sum(m is not None and not m.converged for row in table for m in row),
+                sharpness=np.array([[m.value for m in row] for row in table]),
+                residuals=np.array([[m.residual / m.value for m in row] for row in table]),
                 looks=np.array(looks, np.float64),
                 losses=losses[b, r, :, : len(looks)],
                 accuracy=100 * accuracy[b, r],

@@ -11,7 +11,7 @@ from eos_config import ADAM, GD, MOMENTUM
 from eos_courses import Course, full_batch, small_batch
 from judged import Judged
 from minima.claims.claims_figure import claims_figure
-from minima.claims.figure_style import (
+from minima.record.figure_style import (
     BLUE,
     GREEN,
     GREY,
@@ -93,7 +93,7 @@ def _raw(plot: Axes, courses: Sequence[Course]) -> list[Line2D]:
     for i, course in enumerate(courses):
         plot.axhline(course.edge, color=_COLOURS[i % 6], linewidth=1.0, linestyle="--", zorder=0)
         handles.append(_lines(plot, course, course.sharpness, _COLOURS[i % 6]))
-    plot.set_yscale("log")
+    _from_zero(plot, [c.sharpness for c in courses], courses[0].edge)
     plot.set_ylabel("sharpness", fontsize=TEXT)
     return handles
 
@@ -141,7 +141,8 @@ def _lines(plot: Axes, course: Course, values: np.ndarray, colour: str, label: s
 def _from_zero(plot: Axes, values: Sequence[np.ndarray], edge: float) -> None:
     """Up to the highest value, or a little beyond the edge."""
     finite = np.concatenate([v[np.isfinite(v)] for v in values])
-    plot.set_ylim(0, max(1.4 * edge, min(1.1 * float(finite.max(initial=0.0)), 3 * edge)))
+    highest = min(1.1 * float(finite.max(initial=0.0)), 3 * edge)
+    plot.set_ylim(0, max(1.3 * edge, highest))
 
 
 def _kind(courses: Sequence[Course]) -> str:

@@ -125,7 +125,7 @@ def planted(level, optimizer="sgd", full=True, rate=0.1, seeds=3, first=0.5):
         edge=critical_sharpness(optimizer, rate, 0.9),
         updates=np.arange(1.0, 9.0),
         sharpness=scaled / rate,
-        unconverged=0,
+        residuals=np.zeros((seeds, 8)),
         looks=np.arange(1.0, 21.0),
         losses=np.tile(losses, (seeds, 1)),
         accuracy=np.full(seeds, 50.0),
@@ -176,6 +176,32 @@ def test_the_loss_and_the_way_there():
 
 def test_one_seed_decides_nothing():
     assert set(verdicts_of(planted(2.05, seeds=1)).values()) == {INCONCLUSIVE}
+
+
+# --- the edge itself -------------------------------------------------------------------------
+
+
+def test_gradient_descent_hovers_at_two_over_its_step_size(edge, run_path, tmp_path):
+    """The claim at a small scale: four step sizes, and seeds that nothing was settled on."""
+    flags = (
+        "--train_examples=300",
+        "--learning_rates=0.1,0.13,0.16,0.2",
+        "--momentum_rates=none",
+        "--adam_rates=none",
+        "--small_batches=none",
+        "--seeds=7,8",
+        "--budget=5000steps",
+        "--evaluations=20",
+        "--snapshots=10",
+        "--tensorboard=false",
+    )
+    result = edge(*flags, cwd=tmp_path, timeout=500)
+    assert result.returncode == 0
+    verdict = json.loads((run_path(result.stdout, tmp_path) / "verdict.json").read_text())
+    late = {course["learning_rate"]: course["late_by_seed"] for course in verdict["courses"]}
+    assert len(late) == 4
+    for values in late.values():
+        assert 1.9 <= min(values) <= max(values) <= 2.2
 
 
 # --- before anything is trained --------------------------------------------------------------

@@ -72,6 +72,18 @@ def test_stated_intervals_hold_as_often_as_they_say(family, name):
     assert limits.high >= 0.95
 
 
+def test_trace_and_frobenius_norm_share_their_products():
+    operator, key = dense_operator(full_hessian("mlp")), jax.random.key(5)
+    trace, frobenius = estimators.trace_and_frobenius(operator, key, products=30)
+    for found, alone in (
+        (trace, estimators.trace_plus_plus(operator, key, products=30)),
+        (frobenius, estimators.squared_frobenius(operator, key, products=30)),
+    ):
+        assert int(found.probes) == 10
+        np.testing.assert_allclose(found.value, alone.value, rtol=1e-5)
+        np.testing.assert_allclose(found.standard_error, alone.standard_error, rtol=1e-4)
+
+
 def test_a_density_is_the_spectrum(family):
     """Wasserstein-1 within 1 % of the largest eigenvalue."""
     matrix = full_hessian(family)

@@ -4,6 +4,8 @@ Every statistic is one number a seed, and its interval Student's over seeds, at 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -92,29 +94,29 @@ def _falls(descent: Sequence[Course]) -> Claim:
 
 def _stays_below(found: Sequence[Course]) -> Iterator[Claim]:
     """Small batches: below the edge, and the lower the smaller."""
-    by_size = small_batch(found)
-    late = {size: _mean_late(courses) for size, courses in by_size.items()}
-    for size in by_size:
+    by_size: list[tuple[object, list[Course]]] = [*small_batch(found).items()]
+    for size, courses in by_size:
         yield _claim(
             f"batch size {size} stays below",
             "with a smaller batch, sharpness stays below the edge: mean over step sizes",
             (AT_MOST, 0.0, LOW, "/ step size"),
-            lambda size=size: late[size](),
+            partial(_mean_late, courses),
         )
-    if late:
-        sizes = [*by_size, "full"]
-        late_or_full = [*late.values(), _mean_late(full_batch(found))]
-        for i in range(len(sizes) - 1):
-            yield _claim(
-                f"batch size {sizes[i]} is flatter than {sizes[i + 1]}",
-                "the smaller the batch, the flatter the minimum: larger less smaller batch",
-                (SIGN, FLATTER, LEAST_FLATTER, "/ step size"),
-                lambda i=i: late_or_full[i + 1]() - late_or_full[i](),
-            )
+    for (small, lower), (large, upper) in pairwise([*by_size, ("full", full_batch(found))]):
+        yield _claim(
+            f"batch size {small} is flatter than {large}",
+            "the smaller the batch, the flatter the minimum: larger less smaller batch",
+            (SIGN, FLATTER, LEAST_FLATTER, "/ step size"),
+            partial(_apart, upper, lower),
+        )
 
 
-def _mean_late(courses: Sequence[Course]) -> Callable[[], Floats]:
-    return lambda: np.mean([course.late for course in courses], axis=0)
+def _mean_late(courses: Sequence[Course]) -> Floats:
+    return np.mean([course.late for course in courses], axis=0)
+
+
+def _apart(upper: Sequence[Course], lower: Sequence[Course]) -> Floats:
+    return _mean_late(upper) - _mean_late(lower)
 
 
 def _claim(

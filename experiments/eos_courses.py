@@ -10,6 +10,7 @@ import numpy as np
 from eos_config import GD
 from minima.claims.evidence import Floats
 from minima.claims.readings import FAILED, Reading
+from minima.landscape.measured_run import show
 from minima.landscape.panels import PANELS
 from minima.landscape.result import Measured
 from minima.landscape.run_measures import Progress, measure_points
@@ -104,6 +105,7 @@ def _courses(prepared: Prepared, progress: Progress | None) -> Iterator[Course]:
     found = measure_points(
         plan, prepared.directory, points, _PANEL, examples=0, mesh=mesh, progress=progress
     )
+    show(prepared.directory)  # in results.csv, too
     measured = {point: each[_VALUE] for point, each in zip(points, found, strict=True)}
     losses, accuracy = reading.curve("train_loss"), reading.plane().test
     for b, size in enumerate(reading.axes[0]):

@@ -1,6 +1,7 @@
 """The edge of stability in one picture: sharpness times step size against updates, and the loss."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -52,18 +53,17 @@ def edge_figure(found: Sequence[Course], run: str) -> Picture:
         "grey: what is claimed of the last half of training",
         run,
     )
-    panels = [
-        (lambda plot: _scaled(plot, descent), NAMES[GD]),
-        (lambda plot: _raw(plot, descent), f"{NAMES[GD]}: not scaled"),
-        (lambda plot: _loss(plot, descent), f"{NAMES[GD]}: training loss"),
+    panels: list[tuple[str, Callable[[Axes], list[Line2D]]]] = [
+        (NAMES[GD], partial(_scaled, courses=descent)),
+        (f"{NAMES[GD]}: not scaled", partial(_raw, courses=descent)),
+        (f"{NAMES[GD]}: training loss", partial(_loss, courses=descent)),
     ]
     for optimizer in (MOMENTUM, ADAM):
         if courses := full_batch(found, optimizer):
-            name = NAMES[optimizer].capitalize()
-            panels.append((lambda plot, courses=courses: _scaled(plot, courses), name))
+            panels.append((NAMES[optimizer], partial(_scaled, courses=courses)))
     if small:
-        panels.append((lambda plot: _batches(plot, small, descent), "Smaller batches"))
-    for i, (draw, title) in enumerate(panels):
+        panels.append(("smaller batches", partial(_batches, small=small, descent=descent)))
+    for i, (title, draw) in enumerate(panels):
         row, column = divmod(i, 3)
         left, above = _LEFT + column * (_WIDE + _GAP), top + 0.25 + row * (_HIGH + _BELOW)
         plot = sheet.plot(left, above, _WIDE, _HIGH)

@@ -46,7 +46,7 @@ def test_it_is_drawn_and_told(measured):
     out, run = measured
     for suffix in ("png", "svg"):
         assert (run / "figures" / f"landscape.{suffix}").stat().st_size > 5_000
-    assert "A minimum costs " in out
+    assert "; a minimum cost " in out
     assert "  lambda_max " in out
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -84,6 +84,18 @@ def test_trace_and_frobenius_norm_share_their_products():
         np.testing.assert_allclose(found.standard_error, alone.standard_error, rtol=1e-4)
 
 
+@pytest.mark.parametrize("rank", [1, 4, 40])
+def test_a_sketch_that_is_larger_than_the_range_is_exact(rank):
+    """Also where it has as many rows as there are dimensions: nothing is left to probes."""
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=(40, rank))
+    matrix = half @ half.T
+    found = estimators.trace_and_frobenius(dense_operator(matrix), jax.random.key(1), products=180)
+    for one, truth in zip(found, (np.trace(matrix), np.sum(matrix**2)), strict=True):
+        assert one.value == pytest.approx(truth, rel=1e-4)
+        assert one.standard_error <= 1e-4 * truth
+
+
 def test_a_density_is_the_spectrum(family):
     """Wasserstein-1 within 1 % of the largest eigenvalue."""
     matrix = full_hessian(family)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minima.landscape.stability import critical_sharpness
+from minima.sweep.replay import plain_losses
 
 SHARES = (0.9, 1.1)
 
@@ -34,3 +35,21 @@ def test_full_batch_descent_is_stable_up_to_its_edge(make, run_cells, dataset, o
         assert (cell["status"] == "diverged") == (not stable), cell["cell"]
         losses = cell["trajectory"]["train_loss"]
         assert (losses[-1] < losses[0]) == stable
+
+
+def test_the_loop_that_replay_compares_with_knows_the_loss(make, run_cells, dataset):
+    plan = make(
+        loss="squared_error",
+        activation="tanh",
+        optimizer="momentum",
+        batch_sizes=(len(dataset.train),),
+        learning_rates=(0.01,),
+        seeds=(0,),
+        budget="10steps",
+        evaluations=10,
+        label_smoothing=0.1,
+    )
+    [cell] = run_cells(plan).values()
+    losses = list(plain_losses(plan, plan.cells[0]))
+    np.testing.assert_allclose(cell["trajectory"]["train_loss"], losses, rtol=1e-5)
+    assert losses[0] < 2  # half a squared distance: ten nats' worth of logits would be more

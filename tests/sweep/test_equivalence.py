@@ -190,7 +190,7 @@ CASES = [
     ("cnn_small", "adam", EVERYTHING, 2),
     ("mlp", "muon", PLAIN, 1),
     ("mlp", "sgd", SQUARED | {"depth": 2}, 1),
-    ("cnn_small", "momentum", EVERYTHING | SQUARED, 2),
+    ("mlp", "momentum", EVERYTHING | SQUARED, 2),
     pytest.param("vgg", "sgd", PLAIN, 1, marks=pytest.mark.slow),
     ("rnn", "adam", {"width": 8}, 1),
     ("gru", "momentum", {"width": 8, "dropout": 0.2}, 2),

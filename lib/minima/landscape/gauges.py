@@ -4,7 +4,8 @@ A rectifier network computes the same with a neuron's inputs doubled and its out
 Hessians and ε-boxes see another minimum (Dinh et al. 2017). Here a rescaling is a factor per neuron
 (head feature, channel) and the weights it multiplies and divides; `families.rescalings` knows those
 of minima's own networks. The canonical gauge picks one representative of all that are equal: the
-least norm where factors multiply and divide, unit norm where a normalisation forgets the scale.
+least norm where factors multiply and divide, columns of mean norm 1 where a normalisation forgets
+the scale.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -78,18 +79,20 @@ def canonical(params: Params, rescalings: Sequence[Rescaling]) -> Params:
     """The one representative of all rescaled parameters.
 
     Paired factors are chosen for the least sum of squares, which is convex in their logarithms and
-    is found one kind after the other; the others bring their weights to norm 1.
+    is found one kind after the other; the others bring the columns of their kernels to norm 1, or
+    to a mean square of 1 where one factor has several.
     """
+    targets = [_columns(params, rescaling) for rescaling in rescalings]
 
     def sweep(_: jax.Array, params: Params) -> Params:
-        for rescaling in rescalings:
+        for rescaling, columns in zip(rescalings, targets, strict=True):
             up, down = _squares(params, rescaling)
             if rescaling.is_paired:
                 usable = (up > 0) & (down > 0)
                 ratio = jnp.where(usable, down, 1) / jnp.where(usable, up, 1)
                 logs = jnp.log(ratio) / 4
             else:
-                logs = -jnp.log(jnp.where(up > 0, up, 1)) / 2
+                logs = jnp.log(columns / jnp.where(up > 0, up, columns)) / 2
             params = rescale(params, rescaling, logs)
         return params
 
@@ -148,17 +151,19 @@ def attack(
     """
     tries = _tries(rescalings, reach, steps)
 
-    def moved(params: Params) -> jax.Array:
-        def one(logs: jax.Array) -> jax.Array:
-            scaled = params
-            for i, rescaling in enumerate(rescalings):
-                scaled = rescale(scaled, rescaling, jnp.full((rescaling.size,), logs[i]))
-            value = measure(scaled)
-            return jnp.where(value > 0, value, jnp.nan)
+    def moved(at: tuple[Params, jax.Array]) -> jax.Array:
+        scaled, logs = at
+        for i, rescaling in enumerate(rescalings):
+            scaled = rescale(scaled, rescaling, jnp.full((rescaling.size,), logs[i]))
+        value = measure(scaled)
+        return jnp.where(value > 0, value, jnp.nan)
 
-        return jax.lax.map(one, tries)
-
-    of_first, of_second = moved(first), moved(second)
+    # One loop over the tries at both minima, so that the measure is compiled once.
+    both = jax.tree.map(
+        lambda a, b: jnp.repeat(jnp.stack([a, b]), len(tries), axis=0), first, second
+    )
+    values = jax.lax.map(moved, (both, jnp.concatenate([tries, tries])))
+    of_first, of_second = values[: len(tries)], values[len(tries) :]
     before = of_first[0] / of_second[0]
     lowest = jnp.nanmin(of_first, axis=0) / jnp.nanmax(of_second, axis=0)
     highest = jnp.nanmax(of_first, axis=0) / jnp.nanmin(of_second, axis=0)
@@ -187,6 +192,18 @@ def _squares(params: Params, rescaling: Rescaling) -> tuple[jax.Array, jax.Array
         factor = np.maximum(factor, 0)
         sums[part.power] += jax.ops.segment_sum(squares, factor, rescaling.size)
     return sums[1], sums[-1]
+
+
+def _columns(params: Params, rescaling: Rescaling) -> np.ndarray:
+    """How many columns of kernels each factor multiplies, (size,); 1 where there are none."""
+    leaves = {keys_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
+    count = np.zeros(rescaling.size)
+    for part in rescaling.parts:
+        shape = _leaf(leaves, part.path).shape
+        if len(shape) > 1 and part.power > 0:
+            factor = np.broadcast_to(part.factor, shape).reshape(-1, shape[-1])[0]
+            count += np.bincount(factor[factor >= 0], minlength=rescaling.size)
+    return np.maximum(count, 1)
 
 
 def _leaf(leaves: Mapping[Path, jax.Array], path: Path) -> jax.Array:

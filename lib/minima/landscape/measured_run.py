@@ -164,21 +164,24 @@ def _pictures(run: Run) -> Iterator[tuple[str, Picture]]:
 
 
 def _cost(plan: Plan, run: Run, request: Request) -> Iterator[str]:
-    """What measuring a cell cost beside training it, as run.json has both."""
+    """What measuring a minimum cost beside training its cell, as run.json has both."""
     sums: Mapping[str, Any] = run.info.get("measures") or {}
     keys = [cost_key(plan, name, request.examples, request.dtype) for name in request.panels]
     found = {name: sums[key] for name, key in zip(request.panels, keys, strict=True) if key in sums}
-    trained = run.info.get("train_seconds") or 0.0
-    if not found or not trained or not run.cells:
+    examples = [cell["examples"] for cell in run.cells]
+    trained = [cell["examples"] for cell in run.cells if cell["status"] != "diverged"]
+    seconds = run.info.get("train_seconds") or 0.0
+    if not found or not seconds or not trained:
         return
-    each = {name: cost["seconds"] / cost["minima"] for name, cost in found.items()}
-    share = sum(each.values()) / (trained / len(run.cells))
+    # By examples: cells that diverge early cost little.
+    training = seconds / sum(examples) * statistics.fmean(trained)
+    each = sum(cost["seconds"] / cost["minima"] for cost in found.values())
     parts = ", ".join(f"{name} {cost['seconds']:,.1f} s" for name, cost in found.items())
     compiling = sum(cost["compile_seconds"] for cost in found.values())
     minima = max(cost["minima"] for cost in found.values())
     yield (
-        f"measured {minima:,} minima: {parts}; {compiling:,.1f} s of compiling. A minimum costs "
-        f"{share:.2f} of its training"
+        f"measured {minima:,} minima: {parts}; {compiling:,.1f} s of compiling; "
+        f"a minimum cost {each / training:.2f} of its training"
     )
 
 

@@ -19,10 +19,11 @@ from minima.record.measures import HEADLINES, is_sound, names
 from minima.record.plane import FAILURES, Point, best_rates, ink, spell
 
 _TILE = (0.5, 0.3)  # inches
-_LEFT, _GAP, _BAR = 0.62, 1.2, 0.12  # inches: labels, between panels, the colour bar's width
+_LEFT, _GAP, _BAR = 0.62, 1.25, 0.12  # inches: labels, between panels, the colour bar's width
 _COLUMNS = 3
 _HATCHES = {"diverged": "////", "collapsed": "...."}
 _FAILED, _HATCH = 0.88, "0.45"  # greys
+_ROW = 0.75  # inches between rows: title, ticks, label
 _WORDS = {
     "test_accuracy": "test accuracy (%), mean",
     "lambda_max": "λmax of the Hessian",
@@ -70,7 +71,7 @@ def plane_figure(axes: Axes, cells: Sequence[Cell], run: str = "") -> Picture:
     marks: set[str] = {"best"} if best else set()
     for place, metric in enumerate(metrics):
         row, column = divmod(place, columns)
-        corner = (_LEFT + column * step, top + 0.2 + row * (size[1] + 0.8))
+        corner = (_LEFT + column * step, top + 0.2 + row * (size[1] + _ROW))
         plot = sheet.plot(*corner, *size)
         bar = sheet.plot(corner[0] + size[0] + 0.1, corner[1], _BAR, size[1])
         tiles = {(b, r): _tile(_at(cells, (b, r)), metric) for b in batches for r in rates}
@@ -78,7 +79,7 @@ def plane_figure(axes: Axes, cells: Sequence[Cell], run: str = "") -> Picture:
         _frame(plot, batches, rates, best)
         _label(plot, batches, rates, _WORDS.get(metric, metric.replace("_", " ")))
     rows = -(-len(metrics) // columns)
-    bottom = top + 0.2 + rows * (size[1] + 0.8)
+    bottom = top + 0.2 + rows * (size[1] + _ROW) - 0.15
     handles = _handles(marks)
     sheet.figure.legend(
         handles=handles,
@@ -127,7 +128,7 @@ def _draw(plot: Plot, bar: Plot, axes: Axes, tiles: Mapping[Point, _Tile], metri
     figure = plot.get_figure(root=True)
     assert figure is not None
     figure.colorbar(image, cax=bar)
-    bar.tick_params(labelsize=SMALL)
+    _ticks(bar, norm)
     marks: set[str] = set()
     for y, batch in enumerate(batches):
         for x, rate in enumerate(rates):
@@ -172,6 +173,21 @@ def _colours(table: np.ndarray, metric: str) -> tuple[Colormap, Normalize]:
     if metric == "test_accuracy":
         return colormaps["viridis"], Normalize(low, high if high > low else low + 1)
     return colormaps["magma"], LogNorm(low, high if high > low else 1.1 * low)
+
+
+def _ticks(bar: Plot, norm: Normalize) -> None:
+    """Plain numbers beside the colours: 1, 2, 5 of each decade; where they are many, decades."""
+    bar.tick_params(labelsize=SMALL, length=2)
+    if isinstance(norm, LogNorm):
+        low, high = float(norm.vmin or 1), float(norm.vmax or 10)
+        ticks = [
+            step * 10.0**k
+            for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+            for step in ((1, 2, 5) if high < 100 * low else (1,))
+        ]
+        ticks = [tick for tick in ticks if low <= tick <= high] or [low, high]
+        bar.set_yticks(ticks, [_short("", tick) for tick in ticks])
+        bar.set_yticks([], minor=True)
 
 
 def _drawable(values: Any, metric: str) -> Any:

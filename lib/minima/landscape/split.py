@@ -48,7 +48,7 @@ class Parts(NamedTuple):
     """Natural logarithms of factors; they add up to the logarithm of the whole ratio.
 
     Attributes:
-      norm, confidence, shape: scalars.
+      norm, confidence, shape: of the sharpness's shape.
     """
 
     norm: jax.Array
@@ -60,16 +60,14 @@ class Split(NamedTuple):
     """The logarithm of a ratio and its parts, in both orders.
 
     Attributes:
-      log_ratio: log S(first) / S(second); scalar.
+      log_ratio: log S(first) / S(second), of the sharpness's shape.
       confidence_first: the split.
       norm_first: the same in the other order.
-      factors: (2,), by which the logits of first and second were multiplied.
     """
 
     log_ratio: jax.Array
     confidence_first: Parts
     norm_first: Parts
-    factors: jax.Array
 
     @property
     def mean(self) -> Parts:
@@ -102,8 +100,8 @@ def split(
     """Splits log S(first) / S(second); traced, eight evaluations of S.
 
     Args:
-      sharpness: (objective, params, data) -> a positive scalar. Random probes must be the same
-        each time, so that their errors cancel.
+      sharpness: (objective, params, data) -> positive, a scalar or an array of several measures.
+        Random probes must be the same each time, so that their errors cancel.
       objective, data: of both.
       first, second: the minima.
       rescalings: of their family, `families.rescalings`; () where none is known.
@@ -111,46 +109,75 @@ def split(
       readout: where the weights lie that logits are proportional to, kernel and bias; None scales
         outputs behind the network, whose weights then stay as they are.
     """
-    minima = (first, second)
+    raw = _stacked(first, second)
+    if readout is None:
+        scaled, by = raw, jnp.concatenate([jnp.ones_like(factors), factors])
+    else:
+        scaled = jax.vmap(lambda params, factor: scale_readout(params, factor, readout))(
+            raw, factors
+        )
+        by = jnp.ones(4, factors.dtype)
+    plain = _joined(raw, scaled)
+    canonical = jax.lax.map(lambda params: gauges.canonical(params, rescalings), plain)
 
-    def log_ratio(confident: bool, canonical: bool) -> jax.Array:
-        logs = []
-        for params, factor in zip(minima, factors, strict=True):
-            scaled = objective
-            if confident and readout is None:
-                scaled = _with_outputs(objective, factor)
-            elif confident:
-                params = scale_readout(params, factor, readout)
-            if canonical:
-                params = gauges.canonical(params, rescalings)
-            logs.append(jnp.log(sharpness(scaled, params, data)))
-        return logs[0] - logs[1]
+    def log(at: tuple[Params, jax.Array]) -> jax.Array:
+        params, factor = at
+        return jnp.log(sharpness(_with_outputs(objective, factor), params, data))
 
-    whole, shape = log_ratio(False, False), log_ratio(True, True)
-    confident, canonical = log_ratio(True, False), log_ratio(False, True)
+    # One loop over all eight, so that S is compiled once.
+    logs = jax.lax.map(log, (_joined(plain, canonical), jnp.concatenate([by, by])))
+    return parts(*(logs[0::2] - logs[1::2]))
+
+
+def parts(whole: jax.Array, confident: jax.Array, canonical: jax.Array, both: jax.Array) -> Split:
+    """The split from four logarithms of ratios: as they are, at one confidence, in one gauge, both.
+
+    Of any shape, such as one for every seed.
+    """
     return Split(
         whole,
-        Parts(norm=confident - shape, confidence=whole - confident, shape=shape),
-        Parts(norm=whole - canonical, confidence=canonical - shape, shape=shape),
-        factors,
+        Parts(norm=confident - both, confidence=whole - confident, shape=both),
+        Parts(norm=whole - canonical, confidence=canonical - both, shape=both),
     )
 
 
 def matched_loss(objective: Objective, first: Params, second: Params, data: Chunks) -> jax.Array:
     """Factors (2,) of both minima's logits that give both the larger of their mean losses.
 
-    One of them is 1. Mean loss is convex in the factor, so there is one way down from equal logits.
-    NaN where the larger loss is above that of equal logits.
+    For losses that fall with the logits, as training losses do; the larger one's factor is 1.
     """
-    losses = [loss_of_scale(objective, params, data) for params in (first, second)]
-    one = jnp.ones_like(losses[0](1.0))
-    target = jnp.maximum(*(loss(one) for loss in losses))
+    level = jnp.maximum(objective.mean(first, data), objective.mean(second, data))
+    pair = (first, second)
+    return jnp.stack([factor_for_loss(objective, params, data, level) for params in pair])
 
-    def factor(loss: Callable[[jax.Array], jax.Array]) -> jax.Array:
-        log = _where_it_begins(lambda s: loss(jnp.exp(s)) <= target, -_REACH * one, 0 * one)
-        return jnp.where(loss(0 * one) >= target, jnp.exp(log), jnp.nan)
 
-    return jnp.stack([factor(loss) for loss in losses])
+def factor_for_loss(
+    objective: Objective, params: Params, data: Chunks, level: jax.Array | float
+) -> jax.Array:
+    """What to multiply logits by for a mean loss of `level`; scalar.
+
+    The mean loss is convex in the factor: from that of equal logits it falls to the best
+    temperature's and may rise again. The factor is the one on the way down; NaN where the way does
+    not pass `level`.
+    """
+    loss = loss_of_scale(objective, params, data)
+    one = jnp.ones_like(loss(1.0))
+    # Down to where the minimum is, if that is low enough, or else to the lowest there is.
+    end = jnp.where(loss(one) <= level, 0, _log_best(loss, one))
+    log = _where_it_begins(lambda s: loss(jnp.exp(s)) <= level, -_REACH * one, end)
+    passes = (loss(0 * one) >= level) & (loss(jnp.exp(end)) <= level)
+    return jnp.where(passes, jnp.exp(log), jnp.nan)
+
+
+def scale_to_loss(
+    objective: Objective,
+    params: Params,
+    data: Chunks,
+    level: jax.Array | float,
+    readout: Path = READOUT,
+) -> Params:
+    """The minimum with its read-out scaled to a mean loss of `level`; see `factor_for_loss`."""
+    return scale_readout(params, factor_for_loss(objective, params, data, level), readout)
 
 
 def calibrated(objective: Objective, first: Params, second: Params, data: Chunks) -> jax.Array:
@@ -168,10 +195,14 @@ def temperature(objective: Objective, params: Params, data: Chunks) -> jax.Array
     By bisection: the loss is convex in 1 / T. NaN where there is none between e⁻¹² and e¹².
     """
     loss = loss_of_scale(objective, params, data)
-    slope = jax.grad(loss)
-    one = jnp.ones_like(loss(1.0))
-    log = _where_it_begins(lambda s: slope(jnp.exp(s)) >= 0, -_REACH * one, _REACH * one)
+    log = _log_best(loss, jnp.ones_like(loss(1.0)))
     return jnp.where(jnp.abs(log) < _REACH - 1e-3, jnp.exp(-log), jnp.nan)
+
+
+def _log_best(loss: Callable[[jax.Array], jax.Array], one: jax.Array) -> jax.Array:
+    """The logarithm of the factor of the least loss, or the end that is nearest to it."""
+    slope = jax.grad(loss)  # rounded to 0 where a loss has all but vanished: not yet rising
+    return _where_it_begins(lambda s: slope(jnp.exp(s)) > 0, -_REACH * one, _REACH * one)
 
 
 def loss_of_scale(
@@ -203,6 +234,14 @@ def scale_readout(params: Params, factor: jax.Array, readout: Path = READOUT) ->
     if not found:
         raise KeyError(f"no parameters below {readout}; say where the read-out is, or None")
     return moved
+
+
+def _stacked(*trees: Params) -> Params:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _joined(*trees: Params) -> Params:
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
 
 
 def _with_outputs(objective: Objective, factor: jax.Array) -> Objective:

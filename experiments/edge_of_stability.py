@@ -6,7 +6,7 @@ monotonely. With heavy-ball momentum β the edge is (2 + 2β) / step size; with 
 preconditioned Hessian, (2 + 2β₁) / ((1 - β₁) step size), which is 38 / step size for β₁ = 0.9. On
 smaller batches gradient descent stays below, and the further the smaller the batch.
 
-A tanh network is trained with squared error on 1,000 examples of MNIST-1D, every update on all of
+A tanh network is trained with squared error on 500 examples of MNIST-1D, every update on all of
 them: at several step sizes of each optimiser, from several seeds, one compiled program for each
 optimiser. Weights are kept at 24 points on the way and measured there: 20 steps of Lanczos on
 exact Hessian products over all training examples.
@@ -14,14 +14,14 @@ exact Hessian products over all training examples.
 The rules: the median of step size × sharpness over the last half of training lies, with its whole
 95 % interval over seeds, in [1.9, 2.2] for gradient descent, and within 10 % of the threshold for
 momentum and for Adam (PASS); PARTIAL if it lies outside of that; INCONCLUSIVE if it reaches over
-its ends. A step size at which training never gets to the edge is shown as that.
+its ends. Step sizes were chosen, on a seed that the defaults leave out, such that training gets to
+the edge before its half: at smaller ones the loss is gone first, and the network stays flatter.
 
-Source: Cohen et al. 2021 (arXiv:2103.00065), figures 1 and 2 and appendix B; Cohen et al. 2022
-(arXiv:2207.14484).
+Source: Cohen et al. 2021 (arXiv:2103.00065); Cohen et al. 2022 (arXiv:2207.14484).
 
 Command:   python experiments/edge_of_stability.py
-           python experiments/edge_of_stability.py --learning_rates=0.05 --loss=cross_entropy
-Cost:      PLACEHOLDER;
+           python experiments/edge_of_stability.py --loss=cross_entropy --seeds=5
+Cost:      54 runs of 6,000 updates and 1,296 eigenvalues: 3 minutes of CPU time on two cores;
            smoke: seconds.
 Outcome:   a table of every optimiser, batch size and step size, a verdict on each, failures first;
            figures/edge.png, figures/claims.png (and SVG), sharpness.csv, verdict.json, and

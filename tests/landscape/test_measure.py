@@ -7,7 +7,8 @@ import pytest
 
 import minima
 from minima.landscape import keskar
-from minima.landscape.full_panel import full_panel, mean_margin
+from minima.landscape.full_panel import full_panel
+from minima.landscape.norms import mean_margin
 from minima.landscape.objective import Objective, chunks, cross_entropy, squared_error
 
 

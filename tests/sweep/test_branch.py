@@ -160,13 +160,14 @@ def test_a_branch_begins_or_ends_interventions_at_the_trunks_last_weights(go, tr
     last, mean = by_cell(go(**plain)), by_cell(go(**plain, **averaging))
     short = by_cell(go(**plain, average="swa", average_fraction=0.01))
     for cell, record in last.items():
-        assert mean[cell]["trajectory"]["train_loss"] == record["trajectory"]["train_loss"]
+        curves = (records[cell]["trajectory"]["train_loss"] for records in (mean, last))
+        np.testing.assert_allclose(*curves, rtol=1e-5)
         assert mean[cell]["test_loss"] != record["test_loss"]
-        assert short[cell]["test_loss"] == pytest.approx(record["test_loss"], rel=1e-6)
+        assert short[cell]["test_loss"] == pytest.approx(record["test_loss"], rel=1e-5)
     averaged = go(**averaging, learning_rates=(0.05,))
     again = by_cell(go(**plain | {"branch_from": str(averaged)}))
     for cell, record in last.items():
-        assert again[cell]["test_loss"] == pytest.approx(record["test_loss"], rel=1e-6)
+        assert again[cell]["test_loss"] == pytest.approx(record["test_loss"], rel=1e-5)
 
 
 def test_cells_of_a_diverged_trunk_diverge_at_once(go, trunk):

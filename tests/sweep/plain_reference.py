@@ -1,5 +1,7 @@
 """A cell trained the way anybody would: whole batches, optax, plain numbers."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -40,11 +42,10 @@ def reference(plan, cell):
 
     def gradient(params, state, batch):
         """The mean over groups that climb together; whole batches are one group."""
-        size = len(batch[0])
-        group, found = training.sam_examples or size, []
-        for at in range(0, size, group):
-            found.append(climbed(params, state, *(part[at : at + group] for part in batch)))
-        return jax.tree.map(lambda *parts: sum(parts) / len(parts), *found)
+        group = training.sam_examples or len(batch[0])
+        groups = [part.reshape(-1, group, *part.shape[1:]) for part in batch]
+        found = jax.vmap(functools.partial(climbed, params, state))(*groups)
+        return jax.tree.map(lambda parts: parts.mean(0), found)
 
     def climbed(params, state, *group):
         (value, state), here = jax.value_and_grad(loss, has_aux=True)(params, state, *group)
@@ -52,7 +53,7 @@ def reference(plan, cell):
             return value, state, here
         eta = None if training.sharpness_aware == "sam" else 0.01
         t = jax.tree.map(lambda w: jnp.ones_like(w) if eta is None else abs(w) + eta, params)
-        length = optax.global_norm(jax.tree.map(jnp.multiply, t, here))
+        length = optax.tree.norm(jax.tree.map(jnp.multiply, t, here))
         up = jax.tree.map(lambda w, t, g: w + training.rho * t**2 * g / length, params, t, here)
         there, share = jax.grad(loss, has_aux=True)(up, state, *group)[0], training.rho_share
         return value, state, optax.incremental_update(there, here, share)

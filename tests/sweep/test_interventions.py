@@ -24,18 +24,18 @@ SAM = {"sharpness_aware": "sam", "rho": 0.1}
 ASAM = {"sharpness_aware": "asam", "rho": 0.5}
 RANDOM = {"dropout": 0.3, "label_noise": 0.2, "augmentation": "shift_flip", "weight_noise": 0.02}
 GROWING = {"milestones": (1.0,), "batch_factor": 2}
-MIXED = (4, 12, 32)
+MIXED = (4, 12)
 
 ROWS = {
     "groups of SAM": SAM | RANDOM | {"batch_sizes": MIXED, "sam_examples": 4},
     "SAM in batches that grow": SAM | GROWING | {"batch_sizes": MIXED, "sam_examples": 2},
     "SAM on whole batches": SAM | RANDOM | {"batch_sizes": (13,)},
     "SAM and batch norm": SAM | {"batch_sizes": (13,), "norm": "batch"},
-    "ASAM": ASAM | {"batch_sizes": (4, 32), "sam_examples": 4, "model": "cnn_small", "block": 2},
+    "ASAM": ASAM | {"batch_sizes": MIXED, "sam_examples": 4, "model": "cnn_small", "block": 2},
     "ASAM on whole batches": ASAM | {"batch_sizes": (32,), "optimizer": "adam"},
     "penalty": SAM | {"batch_sizes": MIXED, "sam_examples": 4, "rho_share": 0.4},
-    "weight noise": {"batch_sizes": (1, 13, 32, 97), "weight_noise": 0.05, "wide": (20, 40)},
-    "flips": {"batch_sizes": (1, 13, 32, 97), "label_flips": 0.3, "label_noise": 0.2, "block": 2},
+    "weight noise": {"batch_sizes": (13, 97), "weight_noise": 0.05, "wide": (20, 40)},
+    "flips": {"batch_sizes": (13, 32), "label_flips": 0.3, "label_noise": 0.2, "block": 2},
 }
 
 
@@ -54,9 +54,8 @@ def test_float64_planes_equal_the_plain_loops(make, run_lanes, row):
         plan = dataclasses.replace(plan, watched=30)
         lanes, report = run_lanes(whole_lanes(plan), limit=7)
         compare(plan, lanes, report, updates=30)
-        for number in (0, len(plan.cells) - 1):
-            losses = list(plain_losses(plan, plan.cells[number]))
-            np.testing.assert_allclose(report.trajectory[number, :, 0], losses, atol=1e-10)
+        losses = list(plain_losses(plan, plan.cells[-1]))
+        np.testing.assert_allclose(report.trajectory[len(plan.cells) - 1, :, 0], losses, atol=1e-10)
 
 
 def whole_lanes(plan):

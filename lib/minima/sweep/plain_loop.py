@@ -4,7 +4,6 @@ It knows neither lanes nor microbatches. Like the engine it needs the stream, th
 optimiser; every rule about gradients it writes out for itself.
 """
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -40,27 +39,36 @@ def plain_losses(plan: Plan, cell: Cell) -> Iterator[float]:
 
 
 def _updater(plan: Plan, cell: Cell) -> Callable[..., Step]:
-    recipe, order = plan.recipe, plan.order(cell)
+    recipe, schedule = plan.recipe, jax.tree.map(jnp.asarray, plan.order(cell).schedule)
     task, features = recipe.task, recipe.features
     arrays = jax.device_put(to_arrays(plan.dataset, task.model.dtype))
 
     def update(carry: Snapshot, step: jax.Array, epoch: jax.Array, position: jax.Array) -> Step:
-        def piece_loss(at: slice, state: State, params: Params) -> tuple[jax.Array, State]:
-            """A share of the batch's mean loss, and the state after."""
-            examples = _examples(plan, cell, arrays, epoch[at], position[at])
-            sums, state = task.training_sums(params, state, arrays, *examples)
-            return sums.loss / (sums.weight * len(epoch) / len(epoch[at])), state
-
-        hyper = hyper_at(order.schedule, step, features)
-        params = carry.params
+        hyper = hyper_at(schedule, step, features)
+        params, size = carry.params, len(epoch)
         if features.weight_noise:
             params = _noisy(params, cell, hyper, epoch[0], position[0])
-        loss, state = jnp.zeros((), task.model.dtype), carry.state
-        gradient = jax.tree.map(jnp.zeros_like, params)
-        for at in _pieces(plan, len(epoch)):
-            part = functools.partial(piece_loss, at, state)
-            value, rise, state = _by_rule(features.sharpness_aware, part, params, hyper)
-            loss, gradient = loss + value, _plus(gradient, rise)
+
+        def add(so_far: tuple[Any, Params, State], place: tuple[Any, Any]) -> tuple[Any, None]:
+            """Value and gradient of a piece's share of the mean loss, and the state after."""
+            value, gradient, state = so_far
+
+            def loss(params: Params) -> tuple[jax.Array, State]:
+                examples = _examples(plan, cell, arrays, *place)
+                sums, after = task.training_sums(params, state, arrays, *examples)
+                return sums.loss / sums.weight * (len(place[0]) / size), after
+
+            more, rise, state = _by_rule(features.sharpness_aware, loss, params, hyper)
+            return (value + more, _plus(gradient, rise), state), None
+
+        piece = _piece(plan, size)
+        whole = size // piece * piece
+        pieces = (epoch[:whole].reshape(-1, piece), position[:whole].reshape(-1, piece))
+        nothing = jnp.zeros((), task.model.dtype), jax.tree.map(jnp.zeros_like, params)
+        so_far, _ = jax.lax.scan(add, (*nothing, carry.state), pieces)
+        if whole < size:
+            so_far, _ = add(so_far, (epoch[whole:], position[whole:]))
+        loss, gradient, state = so_far
         optimizer = make_optimizer(recipe.optimizer, hyper, features)
         optimizer = mup.rescaled(task.model, recipe.optimizer, optimizer)
         change, opt_state = optimizer.update(gradient, carry.opt_state, carry.params)
@@ -70,11 +78,11 @@ def _updater(plan: Plan, cell: Cell) -> Callable[..., Step]:
     return update
 
 
-def _pieces(plan: Plan, size: int) -> Iterator[slice]:
+def _piece(plan: Plan, size: int) -> int:
     """Batches are whole, but for ghost norm and m-sharpness, which pieces of them define."""
     ghost = plan.recipe.task.model.settings.norm == "ghost"
-    piece = (plan.recipe.microbatch if ghost else plan.recipe.sam_examples) or size
-    return (slice(at, at + piece) for at in range(0, size, piece))
+    piece = plan.recipe.microbatch if ghost else plan.recipe.sam_examples
+    return min(piece or size, size)
 
 
 def _by_rule(

@@ -141,11 +141,13 @@ INTERVENTIONS = {
 }
 
 
+@pytest.mark.slow
 def test_interventions_go_on_in_a_branch(go):
     whole = by_cell(go(**INTERVENTIONS, budget=f"{2 * TRUNK_STEPS}steps", evaluations=8))
     trunk = go(**INTERVENTIONS)
-    branch = by_cell(go(**INTERVENTIONS, branch_from=str(trunk)))
-    for cell, record in branch.items():
+    branch = go(**INTERVENTIONS, branch_from=str(trunk))
+    assert replay(branch, "bs=32,lr=0.05,seed=1", updates=6).holds
+    for cell, record in by_cell(branch).items():
         assert record["test_loss"] == whole[cell]["test_loss"]
         assert (
             record["trajectory"]["validation_loss"]
@@ -153,6 +155,7 @@ def test_interventions_go_on_in_a_branch(go):
         )
 
 
+@pytest.mark.slow
 def test_a_branch_begins_or_ends_interventions_at_the_trunks_last_weights(go, trunk):
     """An average that spans one update is none; one that forgets nothing is not."""
     plain = {"branch_from": str(trunk), "learning_rates": (0.05,)}

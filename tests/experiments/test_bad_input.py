@@ -44,6 +44,11 @@ SOUND = "--model=mlp --batch_sizes=16 --budget=1epochs"
         ("--parametrisation=mup", "--parametrisation=mup: --model=cnn_small has none"),
         ("--model=mlp --base_width=8", "--base_width=8: --parametrisation=standard has none"),
         ("--clip_norm=0", "--clip_norm=0: "),
+        ("--rho=0.1", "--rho=0.1: does nothing with --sharpness_aware=none"),
+        (f"{SOUND} --sharpness_aware=sam --sam_examples=5", "does not divide the batch size 16"),
+        ("--label_flips=1", "--label_flips=1: "),
+        ("--average=ema", "--average=ema: forgets at no rate; set --average_half_life"),
+        (f"{SOUND} --norm=batch --average=swa", "--average=swa: the running statistics of"),
         ("--evaluations=0", "--evaluations=0: "),
         (
             "--model=cn",

@@ -77,7 +77,7 @@ def test_afterwards_any_run_is_measured_where_it_was_not(measured, python, tmp_p
         "--examples=0",
         "--cells",
         "bs=32,lr=0.1,seed=0",
-        "2",
+        "3",
         cwd=tmp_path,
     )
     assert (one.returncode, one.stderr) == (0, "")

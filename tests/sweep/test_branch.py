@@ -130,6 +130,49 @@ def test_a_branch_that_changes_nothing_is_the_longer_run_bit_for_bit(go, trunk, 
             assert len(curve) == steps // 6
 
 
+INTERVENTIONS = {
+    "sharpness_aware": "sam",
+    "sam_examples": 8,
+    "weight_noise": 0.01,
+    "label_flips": 0.1,
+    "average": "ema",
+    "average_half_life": 100.0,
+    "learning_rates": (0.05,),
+}
+
+
+@pytest.mark.slow
+def test_interventions_go_on_in_a_branch(go):
+    whole = by_cell(go(**INTERVENTIONS, budget=f"{2 * TRUNK_STEPS}steps", evaluations=8))
+    trunk = go(**INTERVENTIONS)
+    branch = go(**INTERVENTIONS, branch_from=str(trunk))
+    assert replay(branch, "bs=32,lr=0.05,seed=1", updates=6).holds
+    for cell, record in by_cell(branch).items():
+        assert record["test_loss"] == whole[cell]["test_loss"]
+        assert (
+            record["trajectory"]["validation_loss"]
+            == (whole[cell]["trajectory"]["validation_loss"][4:])
+        )
+
+
+@pytest.mark.slow
+def test_a_branch_begins_or_ends_interventions_at_the_trunks_last_weights(go, trunk):
+    """An average that spans one update is none; one that forgets nothing is not."""
+    plain = {"branch_from": str(trunk), "learning_rates": (0.05,)}
+    averaging = {"average": "ema", "average_half_life": 1e9}
+    last, mean = by_cell(go(**plain)), by_cell(go(**plain, **averaging))
+    short = by_cell(go(**plain, average="swa", average_fraction=0.01))
+    for cell, record in last.items():
+        curves = (records[cell]["trajectory"]["train_loss"] for records in (mean, last))
+        np.testing.assert_allclose(*curves, rtol=1e-5)
+        assert mean[cell]["test_loss"] != record["test_loss"]
+        assert short[cell]["test_loss"] == pytest.approx(record["test_loss"], rel=1e-5)
+    averaged = go(**averaging, learning_rates=(0.05,))
+    again = by_cell(go(**plain | {"branch_from": str(averaged)}))
+    for cell, record in last.items():
+        assert again[cell]["test_loss"] == pytest.approx(record["test_loss"], rel=1e-5)
+
+
 def test_cells_of_a_diverged_trunk_diverge_at_once(go, trunk):
     branch = by_cell(go(budget="1epochs", branch_from=str(trunk), decay="linear"))
     wild = [cell for cell, record in by_cell(trunk).items() if record["status"] == "diverged"]

@@ -22,6 +22,17 @@ LAYOUTS = {
     "one lane a block": {"block": 1},
     "two lanes a block": {"block": 2},
     "wide micro-steps": {"block": 1, "microbatch": 4, "wide": (16, 40)},
+    "interventions": {
+        "block": 2,
+        "batch_sizes": (4, 12, 32, 96),
+        "microbatch": 0,
+        "sharpness_aware": "asam",
+        "sam_examples": 4,
+        "weight_noise": 0.01,
+        "label_flips": 0.1,
+        "average": "ema",
+        "average_half_life": 97.0,
+    },
 }
 
 

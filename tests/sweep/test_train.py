@@ -23,9 +23,22 @@ CELLS = {
 }
 
 
-@pytest.fixture(scope="module", params=[(), (20, 40)], ids=["one width", "three widths"])
+SHAPES = {
+    "one width": {},
+    "three widths": {"wide": (20, 40)},
+    "interventions": {
+        "batch_sizes": (8, 32, 96),
+        "sharpness_aware": "sam",
+        "sam_examples": 8,
+        "weight_noise": 0.01,
+        "average": "swa",
+    },
+}
+
+
+@pytest.fixture(scope="module", params=SHAPES)
 def plan(make, request):
-    return make(**CELLS, wide=request.param)
+    return make(**CELLS | SHAPES[request.param])
 
 
 @pytest.fixture(scope="module")

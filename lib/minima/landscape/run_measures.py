@@ -28,8 +28,8 @@ from minima.record.run_directory import RunDirectory
 from minima.record.snapshots import Snapshots
 from minima.runtime.errors import UserError
 from minima.sweep.branch import from_arrays
-from minima.sweep.lane import Snapshot
-from minima.sweep.minima import Point, _variables
+from minima.sweep.lane import Snapshot, minimum_of
+from minima.sweep.minima import Point
 from minima.sweep.optimizers import Features
 from minima.sweep.passes import chunk_of
 from minima.sweep.plan import Plan
@@ -251,7 +251,7 @@ def _rows(
 
 def _row(plan: Plan, snapshot: Snapshot, point: Point, panel: Panel) -> Row:
     number, step = point
-    params, state = _variables(snapshot)
+    params, state = minimum_of(snapshot)
     opt_state = snapshot.opt_state if panel.optimizers else None
     # Not fresh: a branch's initial weights are those of its seed, as its trunk's are.
     order = plan.order(plan.cells[number], fresh=False)

@@ -12,6 +12,7 @@ from minima.record import results
 from minima.record.results import Run
 from minima.record.snapshots import Snapshots, by_name
 from minima.runtime.errors import UserError
+from minima.sweep import averaging
 from minima.sweep.config import SweepConfig
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Snapshot
@@ -50,7 +51,7 @@ class Trunk:
         number, step = self.starts[tuple(cell.values())]
         if step is None:
             return jax.tree.map(_poisoned, like)
-        return from_arrays(Snapshots(self.run.path).read(number, step), like)
+        return _taken_up(Snapshots(self.run.path).read(number, step), like)
 
 
 def open_trunk(config: SweepConfig, checksum: str) -> Trunk | None:
@@ -105,6 +106,17 @@ def to_arrays(snapshot: Snapshot) -> dict[str, np.ndarray]:
         **{f"opt_state/{i}": np.asarray(leaf) for i, leaf in enumerate(leaves)},
         "epoch": np.asarray(snapshot.epoch),
         "position": np.asarray(snapshot.position),
+        **_average_arrays(snapshot),
+    }
+
+
+def _average_arrays(snapshot: Snapshot) -> dict[str, np.ndarray]:
+    average = snapshot.average
+    if average is None:
+        return {}
+    return {
+        **by_name("average", average.params),
+        "average_weight": np.asarray(average.weight),
     }
 
 
@@ -126,6 +138,20 @@ def from_arrays(arrays: dict[str, np.ndarray], like: Snapshot) -> Snapshot:
     places = to_arrays(jax.tree.unflatten(structure, range(len(leaves))))
     names = sorted(places, key=lambda name: int(places[name]))
     return jax.tree.unflatten(structure, [arrays[name] for name in names])
+
+
+def _taken_up(arrays: dict[str, np.ndarray], like: Snapshot) -> Snapshot:
+    """A trunk's state; an average of its weights goes on where both take one, else begins or ends.
+
+    The weights are the trunk's last ones in any case: its optimiser stands there.
+    """
+    own = {name: array for name, array in arrays.items() if not name.startswith("average")}
+    if like.average is not None and len(own) < len(arrays):
+        return from_arrays(arrays, like)
+    begin = from_arrays(own, like._replace(average=None))
+    if like.average is None:
+        return begin
+    return begin._replace(average=jax.tree.map(np.asarray, averaging.begin(begin.params)))
 
 
 def _poisoned(leaf: np.ndarray) -> np.ndarray:

@@ -35,15 +35,36 @@ def check_phases(config: SweepConfig, recipe: Recipe, num_examples: int) -> None
             f"{config.grid.batch_sizes[-1]} to {largest}, more than the {num_examples} training "
             "examples; use a smaller factor, fewer --milestones or smaller --batch_sizes"
         )
-    if recipe.task.model.couples_examples:
+    if recipe.couples_examples:
+        couples, use = "--sam_examples=0", "a --sam_examples that divides all --batch_sizes"
+        if recipe.task.model.couples_examples:
+            couples, use = "--norm=batch", "--norm=ghost"
         raise UserError(
-            f"--batch_factor={training.batch_factor}: --norm=batch compiles a program per batch "
-            "size, so its batches can't grow; use --norm=ghost"
+            f"--batch_factor={training.batch_factor}: {couples} compiles a program per batch "
+            f"size, so its batches can't grow; use {use}"
         )
     if training.milestones[0] * num_examples < training.warmup_examples:
         raise UserError(
             f"--milestones={training.milestones[0]:g}: the batch would grow before "
             f"--warmup_examples={training.warmup_examples} are over; use a later milestone"
+        )
+
+
+def check_norm(recipe: Recipe) -> None:
+    """Norms that look at other examples agree with a climb on whose, and have no averaged ones."""
+    norm, features = recipe.task.model.settings.norm, recipe.features
+    if features.average != "none" and norm in ("batch", "ghost"):
+        raise UserError(
+            f"--average={features.average}: the running statistics of --norm={norm} are not those "
+            "of averaged weights; use --norm=layer, group or none"
+        )
+    if features.sharpness_aware == "none":
+        return
+    seen = {"batch": 0, "ghost": recipe.microbatch}.get(norm)
+    if seen is not None and recipe.sam_examples != seen:
+        raise UserError(
+            f"--sam_examples={recipe.sam_examples}: --norm={norm} looks at "
+            f"{seen or 'the whole batch'}; use --sam_examples={seen}"
         )
 
 
@@ -62,8 +83,8 @@ def check_range(config: SweepConfig) -> None:
     training, info = config.training, np.finfo(config.training.dtype)
     least, most = float(info.tiny), float(info.max)
     named = [("learning_rates", rate) for rate in config.grid.learning_rates]
-    named += [(name, getattr(training, name)) for name in ("clip_norm", "weight_decay")]
-    named += [("divergence_loss", training.divergence_loss)]
+    names = ("clip_norm", "weight_decay", "divergence_loss", "rho", "weight_noise")
+    named += [(name, getattr(training, name) or 0) for name in names]
     if training.budget.target:
         named += [("budget", abs(training.budget.target.value))]
     for name, value in named:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from minima.runtime.errors import UserError
 from minima.sweep.budgets import Budget, parse_budget
+from minima.sweep.combinations import check_combinations
 from minima.sweep.grid import (
     Grid,
     format_floats,
@@ -219,6 +219,37 @@ class TrainingConfig:
     label_noise: float = _leaf(
         0.0, "probability that a training label is redrawn at random", check=_PROBABILITY
     )
+    sharpness_aware: Literal["none", "sam", "asam"] = _leaf(
+        "none", "gradients from where the loss rises most nearby (SAM), measured by weight (ASAM)"
+    )
+    rho: float | None = _leaf(
+        None, "how far SAM climbs; none: 0.05 (asam 0.5)", check=_NOT_NEGATIVE
+    )
+    rho_share: float = _leaf(
+        1.0,
+        "of SAM's gradient, the rest is the plain one: below 1 a gradient-norm penalty",
+        check=_share,
+    )
+    sam_examples: int = _leaf(
+        0,
+        "examples that climb together (m-sharpness); 0: the batch, a program for each batch size",
+        check=_NOT_NEGATIVE,
+    )
+    label_flips: float = _leaf(
+        0.0, "probability that a label is redrawn each time it is seen", check=_PROBABILITY
+    )
+    weight_noise: float = _leaf(
+        0.0, "standard deviation of noise in the weights that gradients see", check=_NOT_NEGATIVE
+    )
+    average: Literal["none", "ema", "swa"] = _leaf(
+        "none", "evaluate averaged weights: exponentially, or equally over the last updates"
+    )
+    average_half_life: float = _leaf(
+        0.0, "of ema, in examples, whatever the batch", check=_NOT_NEGATIVE
+    )
+    average_fraction: float = _leaf(
+        0.25, "share of the updates, at the end, that swa averages over", check=_share
+    )
     divergence_loss: float = _leaf(
         1000.0,
         "a training loss above this (mean since the last evaluation) counts as diverged",
@@ -301,37 +332,7 @@ class SweepConfig:
         Raises:
           UserError: names the two flags.
         """
-        training, fraction = self.training, self.task.validation_fraction
-        budget = training.budget
-        validated = budget.target and budget.target.metric.startswith("validation")
-        if fraction == 0 and (validated or budget.early_stopping):
-            raise UserError(
-                f"--budget={budget}: looks at validation metrics, but --validation_fraction=0 "
-                "leaves none; give it a fraction such as 0.2"
-            )
-        changes = (training.rate_factor, training.batch_factor) != (1, 1)
-        if changes != bool(training.milestones):
-            raise UserError(
-                f"--milestones={'none' if changes else format_floats(training.milestones)}: "
-                + ("set them" if changes else "set --rate_factor or --batch_factor")
-                + ", such as --milestones=10,20 --rate_factor=0.2"
-            )
-        if training.optimizer == "sgd" and training.momentum:
-            raise UserError(
-                f"--momentum={training.momentum:g}: --optimizer=sgd has none; "
-                "use --optimizer=momentum"
-            )
-        mup = self.task.parametrisation == "mup"
-        if mup and training.optimizer == "adam" and training.weight_decay:
-            raise UserError(
-                f"--weight_decay={training.weight_decay:g}: --optimizer=adam can't hold it at "
-                "every width, as --parametrisation=mup does; use --optimizer=adamw"
-            )
-        if training.beta2_half_life and training.optimizer not in ("adam", "adamw", "lion"):
-            raise UserError(
-                f"--beta2_half_life={training.beta2_half_life:g}: --optimizer="
-                f"{training.optimizer} has no beta2; use adam, adamw or lion"
-            )
+        check_combinations(self)
 
     def make_grid(self) -> Grid:
         """The cells: batch size × learning rate × seed."""

@@ -2,6 +2,8 @@
 
 import jax
 
+from minima.sweep.config import TrainingConfig
+from minima.sweep.optimizers import DEFAULT_RHO
 from minima.sweep.plan import Plan
 from minima.tasks.models import Settings
 
@@ -77,7 +79,30 @@ def _course(plan: Plan) -> str:
         factors = [f"rate × {training.rate_factor:g}"] * (training.rate_factor != 1)
         factors += [f"batch × {training.batch_factor}"] * (training.batch_factor != 1)
         parts.append(f"{' and '.join(factors)} at epochs {epochs}")
+    parts += [*_perturbations(training), *_average(training)]
     return "".join(f", {part}" for part in parts)
+
+
+def _perturbations(training: TrainingConfig) -> list[str]:
+    """What is done to gradients and labels beyond the usual."""
+    parts = []
+    if training.sharpness_aware != "none":
+        rho = DEFAULT_RHO[training.sharpness_aware] if training.rho is None else training.rho
+        mixed = f" in a share of {training.rho_share:g}" if training.rho_share != 1 else ""
+        of = f"{training.sam_examples} examples" if training.sam_examples else "whole batches"
+        parts.append(f"{training.sharpness_aware.upper()} with ρ = {rho:g}{mixed} on {of}")
+    parts += [f"weight noise {training.weight_noise:g}"] * (training.weight_noise > 0)
+    parts += [f"label flips {training.label_flips:g}"] * (training.label_flips > 0)
+    return parts
+
+
+def _average(training: TrainingConfig) -> list[str]:
+    """Of which weights, if any, evaluations see an average."""
+    if training.average == "ema":
+        return [f"weights averaged with a half-life of {training.average_half_life:g} examples"]
+    if training.average == "swa":
+        return [f"weights averaged over the last {training.average_fraction:.3g} of the updates"]
+    return []
 
 
 def _plural(name: str, count: int) -> str:

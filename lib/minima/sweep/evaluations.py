@@ -8,18 +8,20 @@ import jax.numpy as jnp
 
 from minima.sweep.budgets import METRICS, Status
 from minima.sweep.examples import labels_of
-from minima.sweep.lane import Best, Lane, Order, Recipe, label_noise
+from minima.sweep.lane import Best, Lane, Order, Recipe, minimum_of
 from minima.sweep.passes import means
+from minima.sweep.training_pass import label_noise
 from minima.tasks.task import Arrays
 
 
 def evaluate(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     """Appends a row to the trajectory and decides whether the cell goes on.
 
-    The training columns are means over the training passes since the last row (they cost nothing);
-    the validation columns are a pass over the whole validation set.
+    The training columns are means over the training passes since the last row (they cost nothing),
+    with all their noise and at the weights before any averaging; the validation columns are a pass
+    over the whole validation set.
     """
-    validation = means(recipe.task, (lane.params, lane.state), arrays, *arrays.validation)[0]
+    validation = means(recipe.task, minimum_of(lane), arrays, *arrays.validation)[0]
     train = jnp.stack([lane.tally.loss, lane.tally.correct]) / lane.tally.weight
     row = jnp.concatenate([train, validation])
     lane = lane._replace(
@@ -53,8 +55,8 @@ def finish(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     A cell that predicts one and the same class for the whole test set has collapsed, unless it was
     stopped by its target. A training set that isn't on the device is left to the host.
     """
-    kept = lane if lane.best is None else lane.best
-    variables = (kept.params, kept.state)
+    lane = _recall(lane)
+    variables = minimum_of(lane)
     validation, _ = means(recipe.task, variables, arrays, *arrays.validation)
     test, constant = means(recipe.task, variables, arrays, *arrays.test)
     train, finite = jnp.full_like(test, jnp.nan), jnp.isfinite(test[0])
@@ -68,9 +70,17 @@ def finish(recipe: Recipe, lane: Lane, order: Order, arrays: Arrays) -> Lane:
     status = jnp.where(collapsed, Status.COLLAPSED, lane.status)
     status = jnp.where(finite, status, Status.DIVERGED)
     final = jnp.concatenate([train, validation, test])
-    return lane._replace(
-        status=status.astype(jnp.int32), params=kept.params, state=kept.state, final=final
-    )
+    return lane._replace(status=status.astype(jnp.int32), final=final)
+
+
+def _recall(lane: Lane) -> Lane:
+    """The lane at its best validated parameters, where early stopping has kept them."""
+    if lane.best is None:
+        return lane
+    best, average = lane.best, lane.average
+    if average is not None:
+        average = average._replace(params=best.params)
+    return lane._replace(params=best.params, state=best.state, average=average)
 
 
 def _remember(lane: Lane, loss: jax.Array) -> Best | None:
@@ -81,6 +91,6 @@ def _remember(lane: Lane, loss: jax.Array) -> Best | None:
     def choose(new: jax.Array, old: jax.Array) -> jax.Array:
         return jnp.where(better, new, old)
 
-    now = Best(lane.params, lane.state, loss, jnp.zeros_like(lane.best.waited))
+    now = Best(*minimum_of(lane), loss, jnp.zeros_like(lane.best.waited))
     past = lane.best._replace(waited=lane.best.waited + 1)
     return jax.tree.map(choose, now, past)

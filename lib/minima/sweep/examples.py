@@ -81,6 +81,19 @@ def labels_of(
     return task.noisy_labels(keys, labels, noise)
 
 
+def flipped(task: Task, place: Place, labels: jax.Array, rate: jax.Array | None) -> jax.Array:
+    """Labels (n, ...), each redrawn at this rate, anew at every place of the stream.
+
+    Unlike noise that an example keeps, it can't be fitted: it goes on where the loss is at its
+    least, and drifts to flat minima (Blanc et al. 2020, arXiv:1904.09080; Damian, Ma & Lee 2021,
+    arXiv:2106.06530).
+    """
+    if rate is None:
+        return labels
+    keys = stream.example_keys(place.seed, Purpose.LABEL_FLIPS, place.epoch, place.position)
+    return task.noisy_labels(keys, labels, rate)
+
+
 @jax.jit(static_argnames=("count", "num_examples"))
 def _indices(seed: Any, begin: Any, count: int, num_examples: int) -> jax.Array:
     at = begin[1] + jnp.arange(count, dtype=jnp.int32)

@@ -15,15 +15,17 @@ import jax.numpy as jnp
 import optax
 
 from minima.record.dataset import METRICS as FINALS
-from minima.sweep import stream
+from minima.sweep import averaging, stream
+from minima.sweep.averaging import Average
 from minima.sweep.budgets import METRICS, Status
-from minima.sweep.examples import Place, Slab, training_examples
-from minima.sweep.optimizers import Features, Hyper, make_optimizer
+from minima.sweep.examples import Slab
+from minima.sweep.optimizers import Features, make_optimizer
 from minima.sweep.schedules import Schedule, batch_size_at, hyper_at
 from minima.sweep.stream import Purpose
-from minima.tasks.models import Noise, Params, State, mup
+from minima.sweep.training_pass import training_pass
+from minima.tasks.models import Params, State, mup
 from minima.tasks.objectives import Sums
-from minima.tasks.task import Arrays, Regularisation, Task
+from minima.tasks.task import Arrays, Task
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Recipe:
       slab: examples of a lane's stream that the host sends at a time; 0 where the training set
         lies on the device.
       branch: fresh lanes take up a state that comes with the order.
+      sam_examples: examples whose own gradient a sharpness-aware one climbs; 0 for the batch.
     """
 
     task: Task
@@ -61,6 +64,13 @@ class Recipe:
     slab: int = 0
     branch: bool = False
     wide: tuple[int, ...] = ()
+    sam_examples: int = 0
+
+    @property
+    def couples_examples(self) -> bool:
+        """Whether an example's gradient depends on its whole batch: one program per batch size."""
+        climbs_batches = self.features.sharpness_aware != "none" and not self.sam_examples
+        return self.task.model.couples_examples or climbs_batches
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -74,6 +84,7 @@ class Snapshot(NamedTuple):
     Attributes:
       params, state, opt_state: the model, its running statistics, its optimiser.
       epoch, position: int32, where the stream stands.
+      average: of the weights, or None where none is taken.
     """
 
     params: Params
@@ -81,6 +92,7 @@ class Snapshot(NamedTuple):
     opt_state: Any
     epoch: Any
     position: Any
+    average: Average | None = None
 
 
 class Order(NamedTuple):
@@ -132,6 +144,7 @@ class Lane(NamedTuple):
       trajectory_step: (evaluations,) int32.
       final: (6,) in the order of FINALS, NaN until finished.
       best: early stopping's memory, or None.
+      average: of the weights, or None.
     """
 
     status: jax.Array
@@ -151,6 +164,7 @@ class Lane(NamedTuple):
     trajectory_step: jax.Array
     final: jax.Array
     best: Best | None
+    average: Average | None
 
 
 class Piece(NamedTuple):
@@ -191,6 +205,7 @@ def start(recipe: Recipe, order: Order) -> Lane:
         trajectory_step=jnp.zeros((recipe.evaluations,), jnp.int32),
         final=jnp.full((len(FINALS),), jnp.nan, dtype),
         best=best,
+        average=begin.average,
     )
 
 
@@ -205,7 +220,7 @@ def micro_step(
     """
     left = batch_size_at(order.schedule, lane.step) - lane.consumed
     passes = [
-        functools.partial(_training_pass, recipe, lane, order, arrays, slab, width)
+        functools.partial(training_pass, recipe, lane, order, arrays, slab, width)
         for width in recipe.widths
     ]
     if recipe.wide:
@@ -216,7 +231,7 @@ def micro_step(
         gradient, sums, state = passes[0](left)
         width = jnp.full((), recipe.microbatch, jnp.int32)
     take, piece = jnp.minimum(width, left), Piece(gradient, lane.consumed == 0)
-    epoch, position = _wrap(lane.epoch, lane.position + take, recipe.num_examples)
+    epoch, position = stream.wrap(lane.epoch, lane.position + take, recipe.num_examples)
     lane = lane._replace(
         status=jnp.where(jnp.isfinite(sums.loss), lane.status, Status.DIVERGED),
         epoch=epoch,
@@ -227,33 +242,6 @@ def micro_step(
         tally=jax.tree.map(jnp.add, lane.tally, sums),
     )
     return lane, piece
-
-
-def _training_pass(
-    recipe: Recipe,
-    lane: Lane,
-    order: Order,
-    arrays: Arrays,
-    slab: Slab | None,
-    width: int,
-    left: jax.Array,
-) -> tuple[Params, Sums, State]:
-    """Gradient sum, sums and state of the next `width` examples, at most `left` of them real."""
-    slot, num_examples = jnp.arange(width, dtype=jnp.int32), recipe.num_examples
-    epoch, position = _wrap(lane.epoch, lane.position + slot, num_examples)
-    place, noise = Place(order.seed, epoch, position, num_examples), label_noise(recipe, order)
-    inputs, labels = training_examples(recipe.task, place, arrays, slab, noise)
-    weights = (slot < left).astype(recipe.task.model.dtype)
-    extras = _regularisation(recipe, order, epoch, position)
-
-    def loss(params: Params) -> tuple[jax.Array, tuple[Sums, State]]:
-        sums, state = recipe.task.training_sums(
-            params, lane.state, arrays, inputs, labels, weights, extras
-        )
-        return sums.loss, (sums, state)
-
-    gradient, (sums, state) = jax.grad(loss, has_aux=True)(lane.params)
-    return gradient, sums, state
 
 
 def wants_update(lane: Lane, order: Order) -> jax.Array:
@@ -278,15 +266,25 @@ def update(recipe: Recipe, lane: Lane, piece: Piece, order: Order) -> Lane:
     mean = jax.tree.map(lambda g: g * share, total)
     optimizer = _optimizer(recipe, order, lane.step)
     change, opt_state = optimizer.update(mean, lane.opt_state, lane.params)
+    params = optax.apply_updates(lane.params, change)
     step, zero = lane.step + 1, jnp.zeros((), jnp.int32)
     return lane._replace(
         step=step,
         consumed=zero,
         due=step == order.schedule.evaluations[lane.evaluations],
-        params=optax.apply_updates(lane.params, change),
+        params=params,
         opt_state=opt_state,
         weight=jnp.zeros_like(lane.weight),
+        average=_average(recipe, lane, params, order),
     )
+
+
+def _average(recipe: Recipe, lane: Lane, params: Params, order: Order) -> Average | None:
+    """The average after an update to `params`."""
+    if lane.average is None:
+        return None
+    keep = hyper_at(order.schedule, lane.step, recipe.features).average_keep
+    return averaging.include(lane.average, params, keep, lane.step <= order.schedule.average_start)
 
 
 def initial_snapshot(recipe: Recipe, order: Order) -> Snapshot:
@@ -297,7 +295,8 @@ def initial_snapshot(recipe: Recipe, order: Order) -> Snapshot:
     key = stream.purpose_key(order.seed, Purpose.INITIALISATION)
     params, state = recipe.task.model.init(key)
     opt_state = _optimizer(recipe, order, zero).init(params)
-    return Snapshot(params, state, opt_state, zero, zero)
+    average = averaging.begin(params) if recipe.features.average != "none" else None
+    return Snapshot(params, state, opt_state, zero, zero, average)
 
 
 def snapshot(lane: Lane) -> Snapshot:
@@ -305,36 +304,13 @@ def snapshot(lane: Lane) -> Snapshot:
     return Snapshot(*(getattr(lane, name) for name in Snapshot._fields))
 
 
+def minimum_of(kept: Lane | Snapshot) -> tuple[Params, State]:
+    """What is evaluated and measured of a lane or its snapshot: the average, where one is taken."""
+    params = kept.params if kept.average is None else kept.average.params
+    return params, kept.state
+
+
 def _optimizer(recipe: Recipe, order: Order, step: jax.Array) -> optax.GradientTransformation:
     hyper = hyper_at(order.schedule, step, recipe.features)
     optimizer = make_optimizer(recipe.optimizer, hyper, recipe.features)
     return mup.rescaled(recipe.task.model, recipe.optimizer, optimizer)
-
-
-def _fixed(order: Order) -> Hyper:
-    """The hyperparameters that are the same in every phase: probabilities."""
-    return jax.tree.map(lambda by_phase: by_phase[0], order.schedule.hyper)
-
-
-def _wrap(epoch: jax.Array, position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
-    over = position >= size
-    return epoch + over, jnp.where(over, position - size, position)
-
-
-def label_noise(recipe: Recipe, order: Order) -> jax.Array | None:
-    """The probability that a training label is redrawn, or None where none is."""
-    return _fixed(order).label_noise if recipe.features.label_noise else None
-
-
-def _regularisation(
-    recipe: Recipe, order: Order, epoch: jax.Array, position: jax.Array
-) -> Regularisation:
-    def keys(purpose: Purpose) -> jax.Array:
-        return stream.example_keys(order.seed, purpose, epoch, position)
-
-    augments, features = recipe.task.augmentation != "none", recipe.features
-    return Regularisation(
-        augmentation_keys=keys(Purpose.AUGMENTATION) if augments else None,
-        noise=Noise(keys(Purpose.DROPOUT), _fixed(order).dropout) if features.dropout else None,
-        smoothing=_fixed(order).label_smoothing if features.label_smoothing else None,
-    )

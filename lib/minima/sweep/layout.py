@@ -57,13 +57,16 @@ def resolve_widths(
     """The widths of micro-steps of a plane whose cells share a program, rising.
 
     Several only for blocks of one lane on a CPU: under vmap a lane would pay for all of them. Ghost
-    normalisation takes its statistics over a microbatch, so there the flag decides.
+    normalisation takes its statistics over a microbatch, and examples that climb together are one,
+    so there the flag decides.
 
     Raises:
       UserError: a size above the number of training examples.
     """
     if config.task.norm == "ghost":
         return (min(config.task.ghost_size, num_examples),)
+    if config.training.sam_examples:
+        return (config.training.sam_examples,)
     asked = config.engine.microbatch
     if asked > num_examples:
         raise UserError(

@@ -9,7 +9,7 @@ import numpy as np
 
 from minima.record.snapshots import Snapshots
 from minima.sweep.branch import from_arrays
-from minima.sweep.lane import Snapshot
+from minima.sweep.lane import minimum_of
 from minima.sweep.passes import CHUNK
 from minima.sweep.plan import Plan
 from minima.sweep.program import AXIS, blank_initial
@@ -50,15 +50,11 @@ def predict_test_set(
             from_arrays(snapshots.read(*point), like) for point in points[begin : begin + width]
         ]
         filled = group + [like] * (width - len(group))
-        stacked = jax.tree.map(lambda *rows: np.stack(rows), *map(_variables, filled))
+        stacked = jax.tree.map(lambda *rows: np.stack(rows), *map(minimum_of, filled))
         stacked = jax.device_put(stacked, jax.NamedSharding(mesh, jax.P(AXIS)))
         found.append(np.asarray(predict(stacked, arrays))[: len(group)])
     labels = plan.dataset.test.labels
     return np.concatenate(found) if found else np.zeros((0, *labels.shape), np.int32)
-
-
-def _variables(snapshot: Snapshot) -> tuple[Params, State]:
-    return snapshot.params, snapshot.state
 
 
 @functools.lru_cache

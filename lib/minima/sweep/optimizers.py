@@ -20,6 +20,8 @@ DEFAULT_MOMENTA = {
     "muon": (0.95, 0.999),
 }
 OPTIMIZERS = tuple(DEFAULT_MOMENTA)
+# Foret et al. 2021 and Kwon et al. 2021, for CIFAR-10.
+DEFAULT_RHO = {"none": 0.0, "sam": 0.05, "asam": 0.5}
 _DECOUPLED = ("adamw", "lion", "muon")
 
 
@@ -33,7 +35,10 @@ class Hyper(NamedTuple):
       weight_decay: coefficient of params added to the gradient (L2), after clipping.
       clip_norm: gradients are scaled down to this global norm; inf for never.
       warmup_examples: the rate climbs linearly over this many examples; 0 for no warm-up.
-      dropout, label_smoothing, label_noise: probabilities in [0, 1).
+      dropout, label_smoothing, label_noise, label_flips: probabilities in [0, 1).
+      rho, rho_share: how far a sharpness-aware gradient climbs, and its share of the gradient.
+      weight_noise: standard deviation of the noise in the weights that gradients see.
+      average_keep: what an update leaves of an average's weight; 1 for an equal mean.
       batch_size: int32 scalar.
     """
 
@@ -46,13 +51,19 @@ class Hyper(NamedTuple):
     dropout: Any
     label_smoothing: Any
     label_noise: Any
+    label_flips: Any
+    rho: Any
+    rho_share: Any
+    weight_noise: Any
+    average_keep: Any
     batch_size: Any
 
 
 class Features(NamedTuple):
     """What a program compiles in, because at least one of its cells uses it.
 
-    `decay` is one of `config.DECAYS`.
+    `decay` is one of `config.DECAYS`; `sharpness_aware` is "none", "sam" or "asam", `average`
+    "none", "ema" or "swa".
     """
 
     clipping: bool = False
@@ -62,6 +73,10 @@ class Features(NamedTuple):
     dropout: bool = False
     label_smoothing: bool = False
     label_noise: bool = False
+    label_flips: bool = False
+    sharpness_aware: str = "none"
+    weight_noise: bool = False
+    average: str = "none"
 
 
 def make_optimizer(name: str, hyper: Hyper, features: Features) -> optax.GradientTransformation:

@@ -13,12 +13,12 @@ from minima.runtime.errors import UserError
 from minima.sweep import probe
 from minima.sweep.branch import Trunk, open_trunk
 from minima.sweep.budgets import Budget
-from minima.sweep.checks import check_memory, check_phases, check_range, check_steps
+from minima.sweep.checks import check_memory, check_norm, check_phases, check_range, check_steps
 from minima.sweep.config import SweepConfig, TrainingConfig
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Order, Recipe
 from minima.sweep.layout import resolve_layout, resolve_slab, resolve_widths
-from minima.sweep.optimizers import DEFAULT_MOMENTA, Features, Hyper
+from minima.sweep.optimizers import DEFAULT_MOMENTA, DEFAULT_RHO, Features, Hyper
 from minima.sweep.program import Layout, blank_initial, empty_lanes
 from minima.sweep.schedules import Schedule
 from minima.sweep.timeline import Timeline, make_timeline
@@ -27,6 +27,16 @@ from minima.tasks.datasets.dataset import Dataset
 from minima.tasks.task import ModelChoice, Task, make_task
 
 Cell = dict[str, Any]
+
+# Features that a hyperparameter above 0 switches on.
+_SWITCHED = (
+    "weight_decay",
+    "dropout",
+    "label_smoothing",
+    "label_noise",
+    "label_flips",
+    "weight_noise",
+)
 
 
 @dataclass(frozen=True)
@@ -193,7 +203,7 @@ def make_plan(
     recipe = Recipe(
         task=task,
         optimizer=training.optimizer,
-        features=_features(config),
+        features=_features(config, grid),
         num_examples=num_examples,
         microbatch=widths[0],
         evaluations=training.evaluations,
@@ -202,7 +212,9 @@ def make_plan(
         phases=len(training.milestones) + 1,
         snapshots=config.record.snapshots > 0,
         branch=trunk is not None,
+        sam_examples=training.sam_examples,
     )
+    check_norm(recipe)
     check_phases(config, recipe, num_examples)
     table = probe.lookup(task, training.optimizer, recipe.microbatch)
     cells = tuple(grid.cells())
@@ -216,6 +228,8 @@ def make_plan(
         _with_slab(config, program, layout, dataset) for program in _programs(recipe, cells)
     )
     rate = table.examples_per_second(layout.block) if table else None
+    if rate and recipe.features.sharpness_aware != "none":
+        rate /= 2  # the probe measures plain training, one pass
     plan = Plan(config, dataset, grid, cells, programs, layout, rate, trunk)
     check_memory(plan.memory_bytes(), layout.lanes // layout.devices)
     return plan
@@ -254,8 +268,18 @@ def _schedule(plan: Plan, cell: Cell) -> Schedule:
         evaluations=evaluations,
         decay_start=np.int32(timeline.decay_start),
         decay_end=np.int32(timeline.decay_end),
+        average_start=np.int32(_average_start(plan, cell)),
         steps=np.int32(timeline.steps),
     )
+
+
+def _average_start(plan: Plan, cell: Cell) -> int:
+    """See `Schedule.average_start`; of the whole course, also where only its beginning is run."""
+    training = plan.config.training
+    if training.average != "swa":
+        return -1
+    steps = plan_timeline(plan.config, cell["batch_size"], len(plan.dataset.train)).steps
+    return steps - max(1, round(_asked(training, cell, "average_fraction") * steps))
 
 
 def hyperparameters(
@@ -265,20 +289,27 @@ def hyperparameters(
 
     What is an axis of the grid is the cell's own; the rest is the same for all, or follows from the
     batch size B where a rule is asked for: the rate scales with B / base or its square root, and
-    Adam's β2 is 1/2 to the power B / half-life. For the latter B is `batch_size`, where given: the
-    batch may have grown, which leaves the rate as it is.
+    Adam's β2 and what an average keeps are 1/2 to the power B / half-life. For these B is
+    `batch_size`, where given: the batch may have grown, which leaves the rate as it is.
     """
-    values: dict[str, Any] = {
-        name: cell.get(name, getattr(training, name, None)) for name in Hyper._fields
-    }
+    values: dict[str, Any] = {name: _asked(training, cell, name) for name in Hyper._fields}
     momentum, beta2 = DEFAULT_MOMENTA[training.optimizer]
     values["momentum"] = momentum if values["momentum"] is None else values["momentum"]
     values["beta2"] = beta2 if values["beta2"] is None else values["beta2"]
+    rho = DEFAULT_RHO[training.sharpness_aware]
+    values["rho"] = rho if values["rho"] is None else values["rho"]
+    size, half_life = batch_size or cell["batch_size"], _asked(training, cell, "average_half_life")
+    values["average_keep"] = 0.5 ** (size / half_life) if training.average == "ema" else 1.0
     if training.beta2_half_life:
-        values["beta2"] = 0.5 ** ((batch_size or cell["batch_size"]) / training.beta2_half_life)
+        values["beta2"] = 0.5 ** (size / training.beta2_half_life)
     power = {"none": 0.0, "sqrt": 0.5, "linear": 1.0}[training.learning_rate_scaling]
     values["learning_rate"] *= (cell["batch_size"] / training.base_batch_size) ** power
     return values
+
+
+def _asked(training: TrainingConfig, cell: Cell, name: str) -> Any:
+    """An axis's value, else the config's."""
+    return cell.get(name, getattr(training, name, None))
 
 
 def _with_slab(
@@ -300,7 +331,7 @@ def _with_slab(
 
 def _programs(recipe: Recipe, cells: tuple[Cell, ...]) -> tuple[ProgramPlan, ...]:
     """One program; or, where an example sees its whole batch, one per batch size."""
-    if not recipe.task.model.couples_examples:
+    if not recipe.couples_examples:
         return (ProgramPlan(recipe, tuple(range(len(cells)))),)
     sizes = sorted({cell["batch_size"] for cell in cells})
     return tuple(
@@ -312,14 +343,18 @@ def _programs(recipe: Recipe, cells: tuple[Cell, ...]) -> tuple[ProgramPlan, ...
     )
 
 
-def _features(config: SweepConfig) -> Features:
-    training = config.training
+def _features(config: SweepConfig, grid: Grid) -> Features:
+    """What some cell uses: an axis of the grid comes before the config's value."""
+    training, axes = config.training, dict(grid.axes)
+
+    def values(name: str) -> tuple[float, ...]:
+        return axes.get(name, (getattr(training, name),))
+
     return Features(
-        clipping=math.isfinite(training.clip_norm),
-        weight_decay=training.weight_decay > 0,
+        clipping=any(math.isfinite(norm) for norm in values("clip_norm")),
         warmup=training.warmup_examples > 0,
         decay=training.decay,
-        dropout=training.dropout > 0,
-        label_smoothing=training.label_smoothing > 0,
-        label_noise=training.label_noise > 0,
+        sharpness_aware=training.sharpness_aware,
+        average=training.average,
+        **{name: any(value > 0 for value in values(name)) for name in _SWITCHED},
     )

@@ -98,6 +98,7 @@ def _blank(recipe: Recipe, shape: tuple[int, ...]) -> Order:
         evaluations=np.ones((*shape, recipe.evaluations), np.int32),
         decay_start=none,
         decay_end=one,
+        average_start=none,
         steps=one,
     )
     return Order(

@@ -5,32 +5,22 @@ neither lanes nor microbatches, must follow it within the reproducibility contra
 """
 
 import dataclasses
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 from minima.record import results
 from minima.record.results import Run
 from minima.runtime import devices
 from minima.runtime.errors import UserError
-from minima.sweep.examples import Place, training_examples
 from minima.sweep.grid import Grid
-from minima.sweep.lane import Snapshot, initial_snapshot
-from minima.sweep.optimizers import make_optimizer
+from minima.sweep.plain_loop import plain_losses
 from minima.sweep.plan import Cell, Plan, ProgramPlan
 from minima.sweep.program import AXIS
 from minima.sweep.reopen import reopen
-from minima.sweep.schedules import hyper_at
-from minima.sweep.stream import Purpose, example_keys
 from minima.sweep.train import train
-from minima.tasks.models import Noise, mup
-from minima.tasks.task import Arrays, Regularisation, to_arrays
 
 # The contract (b): how far apart two orders of summation may be, and for how many updates.
 TOLERANCES = {"float32": (1e-5, 20), "float64": (1e-10, 50)}
@@ -116,46 +106,6 @@ def replay(run_dir: Path | str, cell: str, updates: int = 100) -> Replay:
     )
 
 
-def plain_losses(plan: Plan, cell: Cell) -> Iterator[float]:
-    """Trains a cell on whole batches with optax, update by update; yields training losses."""
-    task, seed, n = plan.recipe.task, np.int32(cell["seed"]), len(plan.dataset.train)
-    arrays = jax.device_put(to_arrays(plan.dataset, task.model.dtype))
-    order, features = plan.order(cell), plan.recipe.features
-    # A ghost norm is defined by pieces of a batch; everything else sees the batch as a whole.
-    ghost = plan.recipe.microbatch if task.model.settings.norm == "ghost" else n
-
-    @jax.jit
-    def update(carry: Snapshot, step: jax.Array, epoch: jax.Array, position: jax.Array) -> Any:
-        def mean_loss(params: Any) -> tuple[jax.Array, Any]:
-            total = weight = jnp.zeros((), task.model.dtype)
-            after = carry.state
-            for at in range(0, len(epoch), ghost):
-                place = epoch[at : at + ghost], position[at : at + ghost]
-                inputs, labels = _batch(plan, arrays, seed, *place)
-                weights = jnp.ones(len(labels), task.model.dtype)
-                sums, after = task.training_sums(
-                    params, after, arrays, inputs, labels, weights, _extras(plan, cell, *place)
-                )
-                total, weight = total + sums.loss, weight + sums.weight
-            return total / weight, after
-
-        (loss, state), gradient = jax.value_and_grad(mean_loss, has_aux=True)(carry.params)
-        hyper = hyper_at(order.schedule, step, features)
-        optimizer = make_optimizer(plan.recipe.optimizer, hyper, features)
-        optimizer = mup.rescaled(task.model, plan.recipe.optimizer, optimizer)
-        change, opt_state = optimizer.update(gradient, carry.opt_state, carry.params)
-        params = optax.apply_updates(carry.params, change)
-        return carry._replace(params=params, state=state, opt_state=opt_state), loss
-
-    carry, timeline = initial_snapshot(plan.recipe, order), plan.timeline(cell)
-    begin = int(carry.epoch) * n + int(carry.position)
-    for step in range(timeline.steps):
-        seen = np.arange(timeline.examples(step), timeline.examples(step + 1)) + begin
-        epoch, position = (part.astype(np.int32) for part in np.divmod(seen, n))
-        carry, loss = update(carry, np.int32(step), epoch, position)
-        yield float(loss)
-
-
 def find_cell(grid: Grid, text: str) -> int:
     """The index of the cell that a text names.
 
@@ -180,28 +130,6 @@ def find_cell(grid: Grid, text: str) -> int:
         if all(np.isclose(named[name], value, rtol=1e-4) for name, value in cell.items()):
             return i
     raise UserError(f"cell {text!r}: not on the grid of this run; use e.g. {example}")
-
-
-def _batch(plan: Plan, arrays: Arrays, seed: Any, epoch: jax.Array, position: jax.Array) -> Any:
-    rate = jnp.asarray(plan.config.training.label_noise, plan.recipe.task.model.dtype)
-    noise = rate if plan.recipe.features.label_noise else None
-    place = Place(seed, epoch, position, len(plan.dataset.train))
-    return training_examples(plan.recipe.task, place, arrays, None, noise)
-
-
-def _extras(plan: Plan, cell: Cell, epoch: jax.Array, position: jax.Array) -> Regularisation:
-    def keys(purpose: Purpose) -> jax.Array:
-        return example_keys(np.int32(cell["seed"]), purpose, epoch, position)
-
-    # These are the same in every phase.
-    hyper = jax.tree.map(lambda by_phase: by_phase[0], plan.order(cell).schedule.hyper)
-    features = plan.recipe.features
-    augments = plan.recipe.task.augmentation != "none"
-    return Regularisation(
-        keys(Purpose.AUGMENTATION) if augments else None,
-        Noise(keys(Purpose.DROPOUT), hyper.dropout) if features.dropout else None,
-        hyper.label_smoothing if features.label_smoothing else None,
-    )
 
 
 def _by_engine(plan: Plan, index: int) -> dict[str, Any]:

@@ -22,6 +22,8 @@ class Schedule(NamedTuple):
       evaluations: (evaluations,) int32, rising; updates after which the lane evaluates. Filled up
         with a number that no lane reaches.
       decay_start, decay_end: int32, updates between which the rate decays to zero.
+      average_start: int32, up to that many updates the average is the weights themselves, then
+        one of all later ones; -1 for one that goes on from where a trunk left it.
       steps: int32, updates after which the budget is used up.
     """
 
@@ -30,6 +32,7 @@ class Schedule(NamedTuple):
     evaluations: Any
     decay_start: Any
     decay_end: Any
+    average_start: Any
     steps: Any
 
 

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from minima.sweep.examples import Slab, gather_slab, labels_of
-from minima.sweep.lane import Order, Recipe, Snapshot, label_noise
+from minima.sweep.lane import Order, Recipe, Snapshot, minimum_of
 from minima.sweep.passes import CHUNK, Pass, begin_pass, evaluation_pass
+from minima.sweep.training_pass import label_noise
 from minima.tasks.task import Arrays
 
 
@@ -41,7 +42,7 @@ class HostTrainingSet:
         n = self.recipe.num_examples
         size = min(n, max(CHUNK, self.recipe.slab // CHUNK * CHUNK))
         seen = begin_pass(self.recipe.task)
-        variables = (snapshot.params, snapshot.state)
+        variables = minimum_of(snapshot)
         for begin in range(0, n, size):
             part = [_padded(array[begin : begin + size], size) for array in self.train]
             count = min(size, n - begin)

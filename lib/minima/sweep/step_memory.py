@@ -59,7 +59,7 @@ def accumulated(plan: Plan, batch_sizes: Sequence[int]) -> list[StepMemory]:
     examples of a batch see each other there are no microbatches, and each size has its own.
     """
     measure, recipe = _measurer(plan), plan.recipe
-    coupled = recipe.task.model.couples_examples
+    coupled = recipe.couples_examples
     return [
         replace(measure(size if coupled else recipe.microbatch), batch_size=size)
         for size in batch_sizes

@@ -26,6 +26,8 @@ class Purpose(IntEnum):
     AUGMENTATION = 3
     LABEL_NOISE = 4
     EXAMPLE = 5
+    LABEL_FLIPS = 6
+    WEIGHT_NOISE = 7
 
 
 def purpose_key(seed: jax.typing.ArrayLike, purpose: Purpose) -> jax.Array:
@@ -37,12 +39,21 @@ def example_keys(
     seed: jax.typing.ArrayLike, purpose: Purpose, epoch: jax.Array, position: jax.Array
 ) -> jax.Array:
     """Keys fold_in(seed, purpose, epoch, position), shape (n,), for int32 epoch and position."""
+    return jax.vmap(lambda e, p: place_key(seed, purpose, e, p))(epoch, position)
+
+
+def place_key(
+    seed: jax.typing.ArrayLike, purpose: Purpose, epoch: jax.Array, position: jax.Array
+) -> jax.Array:
+    """The key of one place in a stream, int32 scalars."""
     key = purpose_key(seed, purpose)
+    return jax.random.fold_in(jax.random.fold_in(key, epoch), position)
 
-    def fold(e: jax.Array, p: jax.Array) -> jax.Array:
-        return jax.random.fold_in(jax.random.fold_in(key, e), p)
 
-    return jax.vmap(fold)(epoch, position)
+def wrap(epoch: jax.Array, position: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
+    """The place of a position that may lie in the next epoch, less than an epoch of `size` away."""
+    over = position >= size
+    return epoch + over, jnp.where(over, position - size, position)
 
 
 def _round_keys(seed: jax.typing.ArrayLike, epoch: jax.Array) -> jax.Array:

@@ -1,0 +1,109 @@
+"""Flags that are right one by one and wrong together. Cheap to import: no JAX."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from minima.runtime.errors import UserError
+from minima.sweep.grid import format_floats
+
+if TYPE_CHECKING:
+    from minima.sweep.config import SweepConfig, TrainingConfig
+
+# A flag that means something only while another has one of these values.
+_BELONGS = {
+    "rho": ("sharpness_aware", ("sam", "asam")),
+    "rho_share": ("sharpness_aware", ("sam", "asam")),
+    "sam_examples": ("sharpness_aware", ("sam", "asam")),
+    "average_half_life": ("average", ("ema",)),
+    "average_fraction": ("average", ("swa",)),
+}
+
+
+def check_combinations(config: "SweepConfig") -> None:
+    """Refuses what can't be trained, or would be without effect.
+
+    Raises:
+      UserError: names the two flags.
+    """
+    _check_validation(config)
+    _check_course(config.training)
+    _check_optimizer(config)
+    _check_belonging(config.training)
+    _check_sharpness_aware(config)
+
+
+def _check_validation(config: "SweepConfig") -> None:
+    fraction, budget = config.task.validation_fraction, config.training.budget
+    validated = budget.target and budget.target.metric.startswith("validation")
+    if fraction == 0 and (validated or budget.early_stopping):
+        raise UserError(
+            f"--budget={budget}: looks at validation metrics, but --validation_fraction=0 "
+            "leaves none; give it a fraction such as 0.2"
+        )
+
+
+def _check_course(training: "TrainingConfig") -> None:
+    changes = (training.rate_factor, training.batch_factor) != (1, 1)
+    if changes != bool(training.milestones):
+        raise UserError(
+            f"--milestones={'none' if changes else format_floats(training.milestones)}: "
+            + ("set them" if changes else "set --rate_factor or --batch_factor")
+            + ", such as --milestones=10,20 --rate_factor=0.2"
+        )
+
+
+def _check_optimizer(config: "SweepConfig") -> None:
+    training, mup = config.training, config.task.parametrisation == "mup"
+    if training.optimizer == "sgd" and training.momentum:
+        raise UserError(
+            f"--momentum={training.momentum:g}: --optimizer=sgd has none; use --optimizer=momentum"
+        )
+    if mup and training.optimizer == "adam" and training.weight_decay:
+        raise UserError(
+            f"--weight_decay={training.weight_decay:g}: --optimizer=adam can't hold it at "
+            "every width, as --parametrisation=mup does; use --optimizer=adamw"
+        )
+    if training.beta2_half_life and training.optimizer not in ("adam", "adamw", "lion"):
+        raise UserError(
+            f"--beta2_half_life={training.beta2_half_life:g}: --optimizer="
+            f"{training.optimizer} has no beta2; use adam, adamw or lion"
+        )
+
+
+def _check_belonging(training: "TrainingConfig") -> None:
+    defaults = {field.name: field.default for field in dataclasses.fields(training)}
+    for name, (owner, values) in _BELONGS.items():
+        value = getattr(training, name)
+        if value != defaults[name] and getattr(training, owner) not in values:
+            raise UserError(
+                f"--{name}={value:g}: does nothing with --{owner}={getattr(training, owner)}; "
+                f"use --{owner}={' or '.join(values)}"
+            )
+    if training.average == "ema" and not training.average_half_life:
+        raise UserError(
+            "--average=ema: forgets at no rate; set --average_half_life, in examples, such as 4000"
+        )
+
+
+def _check_sharpness_aware(config: "SweepConfig") -> None:
+    """Examples that climb together are a micro-step; so they fill batches evenly."""
+    training, asked = config.training, config.engine.microbatch
+    if training.sharpness_aware == "none":
+        return
+    if config.task.parametrisation == "mup":
+        raise UserError(
+            f"--sharpness_aware={training.sharpness_aware}: no --rho holds at every width, as "
+            "--parametrisation=mup has it; use --parametrisation=standard"
+        )
+    together = training.sam_examples
+    if asked and asked != together:
+        raise UserError(
+            f"--microbatch={asked}: --sharpness_aware={training.sharpness_aware} has micro-steps "
+            f"of {together or 'the whole batch'}; leave it out, or use --sam_examples={asked}"
+        )
+    for size in config.grid.batch_sizes:
+        if together and size % together:
+            raise UserError(
+                f"--sam_examples={together}: does not divide the batch size {size}; use a number "
+                "that divides all of --batch_sizes, or 0 for whole batches"
+            )

@@ -1,0 +1,90 @@
+"""One forward and backward pass of a lane, over the next examples of its stream.
+
+All that makes a training pass differ from an evaluation is here: noise in labels and weights,
+dropout, augmentation, smoothing, and where the gradient is taken.
+"""
+
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+
+from minima.sweep import sharpness_aware, stream
+from minima.sweep.examples import Place, Slab, flipped, training_examples
+from minima.sweep.optimizers import Hyper
+from minima.sweep.stream import Purpose
+from minima.sweep.weight_noise import perturbed
+from minima.tasks.models import Noise, Params, State
+from minima.tasks.objectives import Sums
+from minima.tasks.task import Arrays, Regularisation
+
+if TYPE_CHECKING:
+    from minima.sweep.lane import Lane, Order, Recipe
+
+
+def training_pass(
+    recipe: "Recipe",
+    lane: "Lane",
+    order: "Order",
+    arrays: Arrays,
+    slab: Slab | None,
+    width: int,
+    left: jax.Array,
+) -> tuple[Params, Sums, State]:
+    """Gradient sum, sums and state of the next `width` examples, at most `left` of them real."""
+    slot, num_examples = jnp.arange(width, dtype=jnp.int32), recipe.num_examples
+    epoch, position = stream.wrap(lane.epoch, lane.position + slot, num_examples)
+    place, noise = Place(order.seed, epoch, position, num_examples), label_noise(recipe, order)
+    inputs, labels = training_examples(recipe.task, place, arrays, slab, noise)
+    flips = _fixed(order).label_flips if recipe.features.label_flips else None
+    labels = flipped(recipe.task, place, labels, flips)
+    weights = (slot < left).astype(recipe.task.model.dtype)
+    extras = _regularisation(recipe, order, epoch, position)
+
+    def loss(params: Params) -> tuple[jax.Array, tuple[Sums, State]]:
+        sums, state = recipe.task.training_sums(
+            params, lane.state, arrays, inputs, labels, weights, extras
+        )
+        return sums.loss, (sums, state)
+
+    rule, at = recipe.features.sharpness_aware, _gradient_point(recipe, lane, order)
+    gradient, (sums, state) = sharpness_aware.gradient(rule, loss, at, _fixed(order))
+    return gradient, sums, state
+
+
+def _gradient_point(recipe: "Recipe", lane: "Lane", order: "Order") -> Params:
+    """Where gradients are taken: at the weights, or beside them by noise that is drawn per batch.
+
+    Its key is the place in the stream at which the batch begins, so that it does not depend on the
+    microbatch, and a branch goes on with the noise that its trunk would have had.
+    """
+    if not recipe.features.weight_noise:
+        return lane.params
+    n = recipe.num_examples
+    begin = stream.wrap(lane.epoch - 1, lane.position - lane.consumed + n, n)
+    key = stream.place_key(order.seed, Purpose.WEIGHT_NOISE, *begin)
+    return perturbed(lane.params, key, _fixed(order).weight_noise)
+
+
+def label_noise(recipe: "Recipe", order: "Order") -> jax.Array | None:
+    """The probability that a training label is redrawn, or None where none is."""
+    return _fixed(order).label_noise if recipe.features.label_noise else None
+
+
+def _regularisation(
+    recipe: "Recipe", order: "Order", epoch: jax.Array, position: jax.Array
+) -> Regularisation:
+    def keys(purpose: Purpose) -> jax.Array:
+        return stream.example_keys(order.seed, purpose, epoch, position)
+
+    augments, features = recipe.task.augmentation != "none", recipe.features
+    return Regularisation(
+        augmentation_keys=keys(Purpose.AUGMENTATION) if augments else None,
+        noise=Noise(keys(Purpose.DROPOUT), _fixed(order).dropout) if features.dropout else None,
+        smoothing=_fixed(order).label_smoothing if features.label_smoothing else None,
+    )
+
+
+def _fixed(order: "Order") -> Hyper:
+    """The hyperparameters that are the same in every phase: of regularisers and perturbations."""
+    return jax.tree.map(lambda by_phase: by_phase[0], order.schedule.hyper)

@@ -65,7 +65,7 @@ def rescale(params: Params, rescaling: Rescaling, log_factors: jax.Array) -> Par
         by_path.setdefault(part.path, []).append(part)
 
     def scaled(path: tuple, leaf: jax.Array) -> jax.Array:
-        for part in by_path.get(_keys(path), []):
+        for part in by_path.get(keys_of(path), []):
             factor = np.broadcast_to(part.factor, leaf.shape)
             logs = jnp.where(factor < 0, 0, log_factors.astype(leaf.dtype)[factor])
             leaf = leaf * jnp.exp(part.power * logs)
@@ -113,6 +113,8 @@ class Attack(NamedTuple):
       before: the measure of the first over that of the second, as they are.
       lowest, highest: the least and the largest ratio found.
       flipped: bool, some ratio lies on the other side of 1.
+
+    All of the measure's shape.
     """
 
     before: jax.Array
@@ -133,42 +135,50 @@ def attack(
     """Looks for rescalings of either minimum that change which has the larger measure.
 
     Goes along every kind of rescaling with one log-factor for all its neurons, from -reach to
-    reach: enough to move a measure that is not invariant by orders of magnitude.
+    reach: enough to move a measure that is not invariant by orders of magnitude. Where the function
+    stays as it is only up to a normalisation's ε, weights just grow: then ε matters ever less.
 
     Args:
-      measure: of parameters, a positive scalar; traced.
+      measure: of parameters, positive, an array of any shape; traced. What isn't positive is no
+        measurement (a maximiser that failed) and turns nothing.
       first, second: the minima.
       rescalings: of their family.
       reach: largest log-factor.
       steps: log-factors tried per kind.
     """
-    kinds = len(rescalings)
-    tries = jnp.concatenate(
-        [
-            jnp.zeros((1, kinds)),
-            jnp.kron(jnp.eye(kinds), jnp.linspace(-reach, reach, steps)[:, None]),
-        ]
-    )
+    tries = _tries(rescalings, reach, steps)
 
     def moved(params: Params) -> jax.Array:
         def one(logs: jax.Array) -> jax.Array:
             scaled = params
             for i, rescaling in enumerate(rescalings):
                 scaled = rescale(scaled, rescaling, jnp.full((rescaling.size,), logs[i]))
-            return measure(scaled)
+            value = measure(scaled)
+            return jnp.where(value > 0, value, jnp.nan)
 
         return jax.lax.map(one, tries)
 
     of_first, of_second = moved(first), moved(second)
     before = of_first[0] / of_second[0]
-    lowest = jnp.nanmin(of_first) / jnp.nanmax(of_second)
-    highest = jnp.nanmax(of_first) / jnp.nanmin(of_second)
-    return Attack(before, lowest, highest, jnp.where(before < 1, highest > 1, lowest < 1))
+    lowest = jnp.nanmin(of_first, axis=0) / jnp.nanmax(of_second, axis=0)
+    highest = jnp.nanmax(of_first, axis=0) / jnp.nanmin(of_second, axis=0)
+    other_side = jnp.where(before < 1, highest > 1, lowest < 1)
+    return Attack(before, lowest, highest, other_side & jnp.isfinite(before))
+
+
+def _tries(rescalings: Sequence[Rescaling], reach: float, steps: int) -> np.ndarray:
+    """Log-factors to try, (tries, kinds): none, and then each kind alone."""
+    kinds = len(rescalings)
+    tries = [np.zeros(kinds)]
+    for i, rescaling in enumerate(rescalings):
+        for log in np.linspace(-reach if rescaling.exact else 0, reach, steps):
+            tries.append(log * np.eye(kinds)[i])
+    return np.stack(tries)
 
 
 def _squares(params: Params, rescaling: Rescaling) -> tuple[jax.Array, jax.Array]:
     """Sums of squares of the weights that each factor multiplies, and of those it divides."""
-    leaves = {_keys(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
+    leaves = {keys_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
     sums = {1: jnp.zeros(rescaling.size), -1: jnp.zeros(rescaling.size)}
     for part in rescaling.parts:
         leaf = _leaf(leaves, part.path)
@@ -185,7 +195,7 @@ def _leaf(leaves: Mapping[Path, jax.Array], path: Path) -> jax.Array:
     return leaves[path]
 
 
-def _keys(path: tuple[Any, ...]) -> Path:
+def keys_of(path: tuple[Any, ...]) -> Path:
     """The plain keys, indices and names of a path through a pytree."""
     plain = (getattr(key, "key", getattr(key, "idx", None)) for key in path)
     return tuple(key.name if p is None else p for key, p in zip(path, plain, strict=True))

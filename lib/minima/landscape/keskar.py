@@ -9,20 +9,35 @@ from jax.flatten_util import ravel_pytree
 from scipy import optimize
 
 from minima.landscape.objective import Chunks, Objective, Params
+from minima.landscape.precision import arithmetic, cast
 from minima.landscape.result import Measured
 
 ITERATIONS = 10
 
 
 def published(
-    objective: Objective, params: Params, data: Chunks, epsilon: float = 1e-3
+    objective: Objective,
+    params: Params,
+    data: Chunks,
+    epsilon: float = 1e-3,
+    *,
+    dtype: str | None = None,
 ) -> Measured:
     """100 · (max f - f) / (1 + f) over |z_i| ≤ ε (|w_i| + 1) (Keskar et al. 2017, metric 2.1).
 
     The maximiser runs on the host in float64 and starts at the minimum, where the gradient is
-    small: in float32 it may not move at all. A value of zero or less is reported as it is, not
-    converged. `sharpness.keskar_box` has a maximiser that does not stop at ten iterations.
+    small: where the network itself is in float32 it may not move at all, so ask for dtype
+    "float64". A value of zero or less is reported as it is, not converged. `sharpness.keskar_box`
+    has a maximiser that does not stop at ten iterations.
+
+    Raises:
+      ValueError: a dtype there is not.
     """
+    with arithmetic(dtype):
+        return _published(objective, cast(params, dtype), cast(data, dtype), epsilon)
+
+
+def _published(objective: Objective, params: Params, data: Chunks, epsilon: float) -> Measured:
     flat, unravel = ravel_pytree(params)
     box = epsilon * (np.abs(np.asarray(flat, np.float64)) + 1)
 

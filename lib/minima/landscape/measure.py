@@ -18,6 +18,7 @@ from minima.landscape.objective import (
     chunks,
     cross_entropy,
 )
+from minima.landscape.precision import arithmetic, cast
 from minima.landscape.result import Measured, Measurement
 
 LANCZOS_STEPS, PROBES, CHUNK = 30, 30, 512
@@ -33,10 +34,12 @@ def measure(
     seed: int = 0,
     chunk: int = CHUNK,
     panel: Callable[..., Mapping[str, Estimate]] | None = None,
+    dtype: str | None = None,
 ) -> Measurement:
     """Curvature and sharpness of anybody's network at its parameters, over the given examples.
 
-    Runs at the highest precision of matrix products, in the parameters' own dtype.
+    Runs at the highest precision of matrix products, in the parameters' own dtype unless another is
+    asked for.
 
     Args:
       apply_fn: (params, inputs (c, ...)) -> outputs (c, ...); logits for cross-entropy. It may not
@@ -46,34 +49,46 @@ def measure(
       loss: (outputs, labels) -> losses (c,).
       seed: of random probes.
       chunk: examples at a time: less takes less memory.
-      panel: (objective, params, chunks, key) -> estimates by name; `default_panel` if None.
+      panel: (objective, params, chunks, key) -> estimates by name; `default_panel` if None,
+        `full_panel.full_panel` has more.
+      dtype: "float64" for parameters and inputs in 64 bits, whatever they were before. `apply_fn`
+        must not cast them back.
 
     Returns:
       One frozen result that prints as a table.
 
     Raises:
-      ValueError: no examples, or not as many labels as inputs.
+      ValueError: no examples, or not as many labels as inputs; a dtype there is not.
       TypeError: `apply_fn` can't be differentiated forwards.
     """
-    params = jax.tree.map(jnp.asarray, params)
-    kinds = {leaf.dtype for leaf in jax.tree.leaves(params)}
-    dtype = jnp.result_type(*kinds)
-    examples = chunks(*data, chunk, dtype)
-    objective, key = Objective(apply_fn, loss), jax.random.key(seed)
-    chosen = default_panel if panel is None else panel
+    with arithmetic(dtype):
+        params = jax.tree.map(jnp.asarray, cast(params, dtype))
+        kinds = {leaf.dtype for leaf in jax.tree.leaves(params)}
+        examples = chunks(*cast(data, dtype), chunk, jnp.result_type(*kinds))
+        objective, key = Objective(apply_fn, loss), jax.random.key(seed)
+        found = _run(default_panel if panel is None else panel, objective, params, examples, key)
+    pairs = ((name, _measured(one, len(data[0]))) for name, one in found.items())
+    return Measurement(dict(pairs))
 
+
+def _run(
+    panel: Callable[..., Mapping[str, Estimate]],
+    objective: Objective,
+    params: Params,
+    examples: Chunks,
+    key: jax.Array,
+) -> dict[str, Estimate]:
+    """All of a panel in one program, in the panel's order."""
     names: list[str] = []
 
     @jax.jit
     def run(params: Params, examples: Chunks, key: jax.Array) -> list[Estimate]:
-        found = chosen(objective, params, examples, key)
+        found = panel(objective, params, examples, key)
         names.extend(found)  # when traced: a dict would come back in alphabetical order
         return list(found.values())
 
-    with jax.default_matmul_precision("highest"):
-        found = jax.device_get(run(params, examples, key))
-    pairs = zip(names, found, strict=True)
-    return Measurement({name: _measured(one, len(data[0])) for name, one in pairs})
+    found = jax.device_get(run(params, examples, key))
+    return dict(zip(names, found, strict=True))
 
 
 def default_panel(

@@ -103,6 +103,21 @@ def over_chunks(function: Callable[[Chunks], Any], data: Chunks) -> Any:
     return jax.lax.scan(add, start, data)[0]
 
 
+def regrouped(data: Chunks, size: int) -> Chunks:
+    """The same examples in chunks of `size`, in order; traced. Padding is added at the end."""
+    places = data.size
+    count = -(-places // size)
+
+    def group(x: Any) -> jax.Array:
+        flat = jnp.reshape(x, (places, *x.shape[2:]))
+        padding = jnp.broadcast_to(flat[:1], (count * size - places, *flat.shape[1:]))
+        return jnp.concatenate([flat, padding]).reshape(count, size, *flat.shape[1:])
+
+    inputs, labels = jax.tree.map(group, (data.inputs, data.labels))
+    flat = jnp.pad(jnp.reshape(data.weights, -1), (0, count * size - places))
+    return Chunks(inputs, labels, flat.reshape(count, size))
+
+
 def cross_entropy(outputs: jax.Array, labels: jax.Array) -> jax.Array:
     """Softmax cross-entropy in nats, (n,): of classes, or the mean over a sequence's tokens.
 

@@ -104,6 +104,21 @@ def preconditioned(operator: Operator, preconditioner: jax.Array) -> Operator:
     return Operator(lambda v: root * operator(root * v), operator.dimension, operator.dtype)
 
 
+def relative(operator: Operator, flat: jax.Array) -> Operator:
+    """|w| ∘ A (|w| ∘ v): curvature in steps relative to each weight, as in adaptive sharpness.
+
+    Its eigenvalues and its trace, Σ w_i² A_ii, are the same at all rescaled parameters: where
+    f(D w) = f(w) for a diagonal D, the Hessian at D w is D⁻¹ H D⁻¹. The curvature behind Kwon et
+    al. 2021 (arXiv:2102.11600) and Andriushchenko et al. 2023 (arXiv:2302.07011, section 2).
+
+    Args:
+      operator: of the minimum, such as its Hessian.
+      flat: its parameters, (dimension,).
+    """
+    size = jnp.abs(flat)
+    return Operator(lambda v: size * operator(size * v), operator.dimension, operator.dtype)
+
+
 def dense(operator: Operator) -> jax.Array:
     """The matrix itself, (dimension, dimension): for small networks, and for tests."""
     unit_vectors = jnp.eye(operator.dimension, dtype=operator.dtype)

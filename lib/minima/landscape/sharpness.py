@@ -43,18 +43,23 @@ def chunkwise_ascent(objective: Objective, params: Params, data: Chunks, rho: fl
     """m-sharpness: the mean over chunks of m examples of each chunk's own ascent.
 
     Foret et al. 2021, section 4.1; Andriushchenko and Flammarion 2022. m is the size of the chunks
-    that `data` has. The standard error is over chunks.
+    that `data` has; see `objective.regrouped`. The standard error is over chunks.
     """
 
     def one(chunk: Chunks) -> tuple[jax.Array, jax.Array]:
-        alone = jax.tree.map(lambda x: x[None], chunk)
         share = jnp.sum(chunk.weights)
-        return ascent(objective, params, alone, rho).value / share, share
+        # Of its own mean loss; a chunk of padding alone counts for nothing.
+        weights = chunk.weights / jnp.where(share > 0, share, 1)
+        alone = jax.tree.map(lambda x: x[None], chunk._replace(weights=weights))
+        rise = ascent(objective, params, alone, rho).value
+        return jnp.where(share > 0, rise, 0), share
 
     rises, shares = jax.lax.map(one, data)
     value = jnp.sum(rises * shares) / jnp.sum(shares)
-    error = jnp.std(rises, ddof=1) / jnp.sqrt(len(rises))
-    return _rise(value)._replace(standard_error=error, probes=jnp.full((), len(rises), jnp.int32))
+    spread = jnp.sqrt(jnp.sum(shares * jnp.square(rises - value)) / jnp.sum(shares))
+    count = jnp.sum(shares > 0)
+    error = spread / jnp.sqrt(count - 1)  # NaN, and no error known, for a single chunk
+    return _rise(value)._replace(standard_error=error, probes=count.astype(jnp.int32))
 
 
 def worst_case(

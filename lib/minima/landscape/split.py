@@ -1,0 +1,223 @@
+"""Norm × confidence × shape: what makes one minimum sharper than another.
+
+log S(A) / S(B) is split into
+
+* confidence: what goes when both minima's logits are scaled to one confidence. Curvature of
+  cross-entropy carries p (1 - p), so that a lower loss looks flatter (Granziol 2020);
+* norm: what goes when both are brought into the canonical gauge. Weights that only a rescaling
+  made large make a minimum flat and change no output;
+* shape: what is left, at one confidence and in one gauge, whatever rescaling the minima had.
+
+Scaling logits means scaling the read-out's weights, so confidence and norm meet there: a larger
+read-out is more confident, and the canonical gauge spreads it over the layers. Confidence comes
+first: then a minimum that differs by the size of its read-out alone differs in confidence only, and
+one that is rescaled in norm only, for every measure; and the parts add up exactly. In the other
+order the gauge takes a share of a larger read-out; `norm_first` and the mean of both orders
+(Shapley) show how much the order matters.
+
+There are two ways to one confidence. At matched loss, the minimum with the lower mean loss gets
+smaller logits until both losses are equal. That is always possible below the loss of equal logits,
+and right for minima that fit their data, whose best temperature is 0. Calibrated, each minimum's
+logits are divided by the temperature that minimises its loss (Guo et al. 2017), and both multiplied
+by the geometric mean of the two, so that equally confident minima stay as they are: for held-out
+data, or for training data that aren't fitted.
+
+Limits. One number scales all logits: examples whose confidence differs otherwise count as shape. In
+networks without normalisation, weights that make the function larger count as confidence. Families
+without a known rescaling have no norm part. A λmax or trace that is not positive gives NaN.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from minima.landscape import gauges
+from minima.landscape.gauges import Path, Rescaling, keys_of
+from minima.landscape.objective import Chunks, Objective, Params
+
+Sharpness = Callable[[Objective, Params, Chunks], jax.Array]
+
+READOUT: Path = ("readout",)
+_HALVINGS = 50
+_REACH = 12.0  # of log-factors of logits
+
+
+class Parts(NamedTuple):
+    """Natural logarithms of factors; they add up to the logarithm of the whole ratio.
+
+    Attributes:
+      norm, confidence, shape: scalars.
+    """
+
+    norm: jax.Array
+    confidence: jax.Array
+    shape: jax.Array
+
+
+class Split(NamedTuple):
+    """The logarithm of a ratio and its parts, in both orders.
+
+    Attributes:
+      log_ratio: log S(first) / S(second); scalar.
+      confidence_first: the split.
+      norm_first: the same in the other order.
+      factors: (2,), by which the logits of first and second were multiplied.
+    """
+
+    log_ratio: jax.Array
+    confidence_first: Parts
+    norm_first: Parts
+    factors: jax.Array
+
+    @property
+    def mean(self) -> Parts:
+        """Over both orders (Shapley)."""
+        pairs = zip(self.confidence_first, self.norm_first, strict=True)
+        return Parts(*((a + b) / 2 for a, b in pairs))
+
+    @property
+    def interaction(self) -> jax.Array:
+        """By how much the norm part is larger where it comes second."""
+        return self.confidence_first.norm - self.norm_first.norm
+
+    def __str__(self) -> str:
+        parts = zip(Parts._fields, self.confidence_first, strict=True)
+        spelt = " × ".join(f"{name} {float(jnp.exp(log)):.3g}" for name, log in parts)
+        return f"{float(jnp.exp(self.log_ratio)):.3g} = {spelt}"
+
+
+def split(
+    sharpness: Sharpness,
+    objective: Objective,
+    first: Params,
+    second: Params,
+    data: Chunks,
+    rescalings: Sequence[Rescaling],
+    factors: jax.Array,
+    *,
+    readout: Path | None = READOUT,
+) -> Split:
+    """Splits log S(first) / S(second); traced, eight evaluations of S.
+
+    Args:
+      sharpness: (objective, params, data) -> a positive scalar. Random probes must be the same
+        each time, so that their errors cancel.
+      objective, data: of both.
+      first, second: the minima.
+      rescalings: of their family, `families.rescalings`; () where none is known.
+      factors: (2,) of their logits, from `matched_loss` or `calibrated`.
+      readout: where the weights lie that logits are proportional to, kernel and bias; None scales
+        outputs behind the network, whose weights then stay as they are.
+    """
+    minima = (first, second)
+
+    def log_ratio(confident: bool, canonical: bool) -> jax.Array:
+        logs = []
+        for params, factor in zip(minima, factors, strict=True):
+            scaled = objective
+            if confident and readout is None:
+                scaled = _with_outputs(objective, factor)
+            elif confident:
+                params = scale_readout(params, factor, readout)
+            if canonical:
+                params = gauges.canonical(params, rescalings)
+            logs.append(jnp.log(sharpness(scaled, params, data)))
+        return logs[0] - logs[1]
+
+    whole, shape = log_ratio(False, False), log_ratio(True, True)
+    confident, canonical = log_ratio(True, False), log_ratio(False, True)
+    return Split(
+        whole,
+        Parts(norm=confident - shape, confidence=whole - confident, shape=shape),
+        Parts(norm=whole - canonical, confidence=canonical - shape, shape=shape),
+        factors,
+    )
+
+
+def matched_loss(objective: Objective, first: Params, second: Params, data: Chunks) -> jax.Array:
+    """Factors (2,) of both minima's logits that give both the larger of their mean losses.
+
+    One of them is 1. Mean loss is convex in the factor, so there is one way down from equal logits.
+    NaN where the larger loss is above that of equal logits.
+    """
+    losses = [loss_of_scale(objective, params, data) for params in (first, second)]
+    one = jnp.ones_like(losses[0](1.0))
+    target = jnp.maximum(*(loss(one) for loss in losses))
+
+    def factor(loss: Callable[[jax.Array], jax.Array]) -> jax.Array:
+        log = _where_it_begins(lambda s: loss(jnp.exp(s)) <= target, -_REACH * one, 0 * one)
+        return jnp.where(loss(0 * one) >= target, jnp.exp(log), jnp.nan)
+
+    return jnp.stack([factor(loss) for loss in losses])
+
+
+def calibrated(objective: Objective, first: Params, second: Params, data: Chunks) -> jax.Array:
+    """Factors (2,) of both minima's logits that give both one temperature, the geometric mean.
+
+    NaN where a minimum has none: it fits its data, and its loss falls with its logits for ever.
+    """
+    both = jnp.stack([temperature(objective, params, data) for params in (first, second)])
+    return jnp.sqrt(both[0] * both[1]) / both
+
+
+def temperature(objective: Objective, params: Params, data: Chunks) -> jax.Array:
+    """The T that minimises the mean loss of logits / T over the data (Guo et al. 2017); scalar.
+
+    By bisection: the loss is convex in 1 / T. NaN where there is none between e⁻¹² and e¹².
+    """
+    loss = loss_of_scale(objective, params, data)
+    slope = jax.grad(loss)
+    one = jnp.ones_like(loss(1.0))
+    log = _where_it_begins(lambda s: slope(jnp.exp(s)) >= 0, -_REACH * one, _REACH * one)
+    return jnp.where(jnp.abs(log) < _REACH - 1e-3, jnp.exp(-log), jnp.nan)
+
+
+def loss_of_scale(
+    objective: Objective, params: Params, data: Chunks
+) -> Callable[[jax.Array | float], jax.Array]:
+    """The mean loss as a function of what all outputs are multiplied by; they are computed once."""
+    outputs = jax.lax.map(lambda chunk: objective.apply(params, chunk.inputs), data)
+    outputs, labels, weights = jax.tree.map(
+        lambda x: x.reshape(-1, *x.shape[2:]), (outputs, data.labels, data.weights)
+    )
+    return lambda scale: objective.loss(scale * outputs, labels) @ weights
+
+
+def scale_readout(params: Params, factor: jax.Array, readout: Path = READOUT) -> Params:
+    """All weights below a path multiplied by a scalar.
+
+    Raises:
+      KeyError: there are none; give the path of those that logits are proportional to.
+    """
+    found = []
+
+    def scaled(path: tuple, leaf: jax.Array) -> jax.Array:
+        if keys_of(path)[: len(readout)] != readout:
+            return leaf
+        found.append(path)
+        return leaf * factor
+
+    moved = jax.tree_util.tree_map_with_path(scaled, params)
+    if not found:
+        raise KeyError(f"no parameters below {readout}; say where the read-out is, or None")
+    return moved
+
+
+def _with_outputs(objective: Objective, factor: jax.Array) -> Objective:
+    return Objective(lambda p, x: factor * objective.apply(p, x), objective.loss)
+
+
+def _where_it_begins(
+    holds: Callable[[jax.Array], jax.Array], low: jax.Array, high: jax.Array
+) -> jax.Array:
+    """Where a condition that fails at `low` and holds at `high` begins to hold."""
+
+    def halve(_: jax.Array, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        low, high = ends
+        middle = (low + high) / 2
+        inside = holds(middle)
+        return jnp.where(inside, low, middle), jnp.where(inside, middle, high)
+
+    return jax.lax.fori_loop(0, _HALVINGS, halve, (low, high))[1]

@@ -4,13 +4,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from landscape_cases import minimum
 
-from minima.landscape import estimators, families, gauges, norms, operators, sharpness
+from minima.landscape import estimators, families, gauges, norms, operators
 from minima.landscape.gauges import Part, Rescaling
+from minima.tasks.models.layers import Training
+from minima.tasks.models.mlp import MLP
+from minima.tasks.models.settings import Settings
 
 NORMS = {"cnn": "batch"}
-KINDS = {"mlp": 1, "cnn": 6, "lstm": 1, "transformer": 5}
+KINDS = {"mlp": 1, "cnn": 6, "lstm": 1, "transformer": 6}
 
 
 def rescalings_of(family, exact_only=True):
@@ -51,8 +55,58 @@ def test_scales_before_batch_normalisation_are_forgotten_up_to_its_epsilon():
     np.testing.assert_allclose(after, before, atol=1e-3)
 
 
-def test_residual_networks_are_given_none():
+def test_the_scale_of_a_residual_stream_is_forgotten_up_to_epsilon():
+    objective, params, data, found = rescalings_of("transformer", exact_only=False)
+    (stream,) = [r for r in found if not r.is_paired]
+    doubled = gauges.rescale(params, stream, jnp.full(1, np.log(2)))
+    before, after = (objective.apply(p, data.inputs[0]) for p in (params, doubled))
+    np.testing.assert_allclose(after, before, atol=1e-3)
+    readers = {"readout", "qkv", "wide", "norms", "norm"}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        moved = jax.tree_util.tree_leaves_with_path(doubled)
+        other = {gauges.keys_of(p): x for p, x in moved}[gauges.keys_of(path)]
+        factor = 1 if readers & set(gauges.keys_of(path)) else 2
+        np.testing.assert_allclose(other, factor * leaf, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("norm", "size"), [("layer", 1), ("group", 4), ("batch", 8)])
+def test_norms_forget_the_scale_of_what_they_look_at_together(norm, size):
+    settings = Settings(
+        input_shape=(6,),
+        kind="signal",
+        num_classes=3,
+        vocabulary=0,
+        per_position=False,
+        width=8,
+        depth=2,
+        norm=norm,
+        positions=False,
+        parameter_dtype="float32",
+    )
+    graphdef, params, rest = nnx.split(MLP(settings, rngs=nnx.Rngs(0)), nnx.Param, ...)
+    params = nnx.to_pure_dict(params)
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(12, 6)), jnp.float32)
+
+    def apply(params):
+        network = nnx.merge(graphdef, nnx.State(params), rest, copy=True)
+        return network(x, Training(jnp.ones(len(x))))
+
+    free = [r for r in families.rescalings(params, norm) if not r.is_paired]
+    assert [r.size for r in free] == [size, size]
+    moved = gauges.randomised(params, free, jax.random.key(0), spread=0.5)
+    assert float(jnp.abs(moved["hidden"][1]["kernel"] - params["hidden"][1]["kernel"]).max()) > 0.1
+    np.testing.assert_allclose(apply(moved), apply(params), atol=2e-3)
+    canonical = gauges.canonical(params, free)
+    for layer in canonical["hidden"].values():
+        columns = jnp.sum(jnp.square(layer["kernel"]), axis=0) + jnp.square(layer["bias"])
+        np.testing.assert_allclose(columns.reshape(size, -1).mean(1), 1, rtol=1e-4)
+
+
+def test_networks_with_sums_and_saturation_in_the_way_are_given_none():
     assert families.rescalings({"blocks": {}, "stem": {}}) == ()
+    _, params, _ = minimum("mlp")
+    assert families.rescalings(params, residual=True) == ()
+    assert families.rescalings(params, activation="tanh") == ()
 
 
 def test_the_canonical_gauge_is_the_same_from_everywhere(family):
@@ -81,23 +135,39 @@ def test_the_largest_eigenvalue_grows_as_the_square_of_the_factor():
     assert float(ratio) == pytest.approx(4, rel=0.02)
 
 
-def test_the_attacker_turns_plain_measures_and_no_invariant_one():
-    objective, params, data, found = rescalings_of("mlp")
-    second = jax.tree.map(lambda p: 1.2 * p, params)
+def test_what_failed_to_be_measured_turns_no_ordering():
+    params = {"w": jnp.asarray([2.0]), "v": jnp.asarray([3.0])}
+    second = jax.tree.map(lambda p: 2 * p, params)
+    zero = np.zeros(1, int)
+    pair = Rescaling("pair", 1, (Part(("w",), zero, 1), Part(("v",), zero, -1)))
 
-    def plain(p):
-        hessian = operators.hessian(objective, p, data)
-        return estimators.trace(hessian, jax.random.key(0), probes=5).value
+    def broken(p):  # a maximiser that finds nothing at weights it does not know
+        known = jnp.abs(jnp.log(p["w"] / p["v"] * 1.5)) < 0.1
+        both = jnp.stack([p["w"], p["w"] * p["v"]])[:, 0]
+        return jnp.where(known[0], both, jnp.asarray([0.0, -1.0]))
 
-    def invariant(p):
-        return sharpness.adaptive(objective, p, data, 0.1).value
+    found = gauges.attack(broken, params, second, [pair])
+    np.testing.assert_allclose(found.lowest, found.before)
+    np.testing.assert_allclose(found.highest, found.before)
+    assert not found.flipped.any()
+    whole = gauges.attack(
+        lambda p: jnp.stack([p["w"], p["w"] * p["v"]])[:, 0], params, second, [pair]
+    )
+    assert whole.flipped.tolist() == [True, False]
+    np.testing.assert_allclose(whole.highest[0] / whole.before[0], np.exp(8), rtol=1e-4)
 
-    turned = jax.jit(lambda: gauges.attack(plain, params, second, found))()
-    assert bool(turned.flipped)
-    assert turned.highest / turned.lowest > 100
-    stays = jax.jit(lambda: gauges.attack(invariant, params, second, found))()
-    assert not bool(stays.flipped)
-    np.testing.assert_allclose([stays.lowest, stays.highest], stays.before, rtol=2e-3)
+
+def test_where_a_normalisation_adds_epsilon_weights_only_grow():
+    params = {"w": jnp.asarray([2.0])}
+    free = Rescaling("free", 1, (Part(("w",), np.zeros(1, int), 1),), exact=False)
+    found = gauges.attack(lambda p: p["w"][0], params, params, [free])
+    np.testing.assert_allclose([found.lowest, found.highest], [np.exp(-4), np.exp(4)], rtol=1e-4)
+    seen = []
+    gauges.attack(
+        lambda p: jax.debug.callback(seen.append, p["w"][0]) or p["w"][0], params, params, [free]
+    )
+    jax.effects_barrier()
+    assert min(map(float, seen)) == pytest.approx(2)
 
 
 def test_a_rescaling_of_a_missing_parameter_says_what_there_is():

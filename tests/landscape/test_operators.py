@@ -136,6 +136,17 @@ def test_a_preconditioned_matrix_has_the_eigenvalues_of_the_product(dtype):
     agree(found, np.sort(np.linalg.eigvals(product).real), dtype)
 
 
+def test_curvature_relative_to_weights(dtype):
+    params, inputs, labels = network_case(dtype)
+    hessian = operators.hessian(
+        Objective(network, cross_entropy), params, chunks(inputs, labels, 9, dtype)
+    )
+    flat = ravel_pytree(params)[0]
+    size = np.diag(np.abs(np.asarray(flat)))
+    expected = size @ np.asarray(operators.dense(hessian)) @ size
+    agree(operators.dense(operators.relative(hessian, flat)), expected, dtype)
+
+
 def test_chunks_change_no_number_and_padding_counts_for_nothing(dtype):
     params, inputs, labels = network_case(dtype)
     objective = Objective(network, cross_entropy)

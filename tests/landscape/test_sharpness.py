@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minima.landscape import keskar, norms, sharpness
-from minima.landscape.objective import Objective, chunks, squared_error
+from minima.landscape.objective import Objective, chunks, regrouped, squared_error
 from minima.landscape.sharpness import Ball
 
 N = 7
@@ -105,6 +105,14 @@ def test_m_sharpness_is_the_mean_of_the_chunks_own():
     assert found.value == pytest.approx(np.mean(each), rel=1e-4)
     whole = sharpness.ascent(BOWL, W, bowl(), 0.1)
     assert found.value > whole.value
+    # Cut anew, with a chunk of padding alone at the end.
+    data = regrouped(chunks(ROOT, np.zeros((N, 1), np.float32), 4), 1)
+    assert data.weights.shape == (8, 1)
+    again = sharpness.chunkwise_ascent(BOWL, W, data, 0.1)
+    assert again.value == pytest.approx(float(found.value), rel=1e-5)
+    assert int(again.probes) == N
+    assert float(again.standard_error) == pytest.approx(np.std(each, ddof=1) / N**0.5, rel=1e-3)
+    assert np.isnan(sharpness.chunkwise_ascent(BOWL, W, bowl(), 0.1).standard_error)
 
 
 def relu_network(params, x):

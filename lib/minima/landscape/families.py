@@ -2,11 +2,14 @@
 
 ReLU layers: a neuron's incoming weights and bias against its outgoing ones, channels of
 convolutions likewise (max-pooling and flattening keep the factor). Behind a normalisation its scale
-and offset are paired with the layer that reads it; before batch normalisation the scale of a
-feature's weights is forgotten, up to ε. Attention: queries against keys, values against the layer
-that mixes heads. Recurrent cells have saturating gates and allow nothing inside; their embedding is
-paired with the first layer. GELU is no power of its argument, so a transformer's feed-forward
-layers allow nothing either.
+and offset are paired with the layer that reads it. Before one, the scale of weights is forgotten, up
+to ε: of each feature by batch normalisation, of each group by group normalisation, of the layer by
+layer normalisation, and of all that is written into a transformer's residual stream. Running
+statistics don't move with the weights: evaluated with those, a network before whose batch
+normalisation weights are rescaled is another function. Attention: queries against keys, values
+against the layer that mixes heads. Recurrent cells have saturating gates and allow nothing inside;
+their embedding is paired with the first layer. GELU is no power of its argument, so a transformer's
+feed-forward layers allow nothing either, and tanh saturates.
 """
 
 from collections.abc import Mapping
@@ -17,28 +20,35 @@ import numpy as np
 
 from minima.landscape.gauges import Part, Path, Rescaling
 from minima.landscape.objective import Params
+from minima.tasks.models.norms import groups_of
 
 _QUERY, _KEY, _VALUE = range(3)
 
 
-def rescalings(params: Params, norm: str = "none") -> tuple[Rescaling, ...]:
+def rescalings(
+    params: Params, norm: str = "none", activation: str = "relu", residual: bool = False
+) -> tuple[Rescaling, ...]:
     """Those of a network whose parameters are named as `Model.init` names them; () if none.
 
     Residual networks (resnet, mlp_residual) have sums in the way and are given none.
 
     Args:
       params: nested dicts of arrays.
-      norm: the model's `--norm`, which the parameters alone don't tell.
+      norm, activation: the model's `--norm` and `--activation`, which the parameters don't tell.
+      residual: whether hidden layers add to their input, which they don't tell either.
     """
     if "blocks" in params:
         return _transformer(params) if "encoder" in params else ()
     if "layers" in params:
         return _recurrent(params)
-    return tuple(_chain(params, norm))
+    return () if residual else tuple(_chain(params, norm, activation))
 
 
-def _chain(params: Params, norm: str) -> list[Rescaling]:
-    """Layers one after another, each with a norm, if any, and a ReLU behind it."""
+def _chain(params: Params, norm: str, activation: str) -> list[Rescaling]:
+    """Layers one after another, each with a norm, if any, and an activation behind it.
+
+    Only through a ReLU does a factor reach the layer that follows.
+    """
     stack: list[tuple[Path, Path | None]] = []
     for name in ("convolutions", "hidden"):
         stack += [((name, i), ("norms", i)) for i in sorted(params.get(name, {}))]
@@ -47,15 +57,24 @@ def _chain(params: Params, norm: str) -> list[Rescaling]:
     stack.append((("readout",), None))
     found = []
     for (layer, behind), (following, _) in pairwise(stack):
-        if behind is None or not _has(params, behind):
-            found.append(_pair(params, layer, _columns(params, layer), following))
-            continue
-        found.append(_pair(params, behind, _affine(params, behind), following))
-        if norm in ("batch", "ghost"):
-            columns = _columns(params, layer)
-            size = len(columns[-1].factor)
-            found.append(Rescaling(f"{_name(layer)} before its norm", size, columns, exact=False))
+        normed = behind is not None and _has(params, behind)
+        if activation == "relu":
+            scaled, parts = (behind, _affine) if behind and normed else (layer, _columns)
+            found.append(_pair(params, scaled, parts(params, scaled), following))
+        if normed:
+            found.append(_forgotten(params, layer, norm))
     return found
+
+
+def _forgotten(params: Params, layer: Path, norm: str) -> Rescaling:
+    """A layer before its norm: one factor for all features that are normalised together."""
+    columns = _columns(params, layer)
+    features = len(columns[-1].factor)
+    together = 1
+    if norm not in ("batch", "ghost"):
+        together = features // (groups_of(features) if norm == "group" else 1)
+    parts = tuple(part._replace(factor=part.factor // together) for part in columns)
+    return Rescaling(f"{_name(layer)} before its norm", features // together, parts, exact=False)
 
 
 def _transformer(params: Params) -> tuple[Rescaling, ...]:
@@ -75,7 +94,20 @@ def _transformer(params: Params) -> tuple[Rescaling, ...]:
                 found.append(_pair(params, behind, affine, (*block, following)))
     if _has(params, ("norm",)):
         found.append(_pair(params, ("norm",), _affine(params, ("norm",)), ("readout",)))
+        found.append(_stream(params))
     return tuple(found)
+
+
+def _stream(params: Params) -> Rescaling:
+    """All that is added up before a transformer's norms: they forget its scale."""
+    writers: list[Path] = [("encoder",), ("encoder", "projection")]
+    for i in sorted(params["blocks"]):
+        writers += [("blocks", i, "attended"), ("blocks", i, "narrow")]
+    names = ("table", "kernel", "bias")
+    paths = [(*path, name) for path in writers for name in names if _has(params, (*path, name))]
+    paths += [("positions",)] if _has(params, ("positions",)) else []
+    one = np.zeros(1, int)
+    return Rescaling("stream before its norms", 1, tuple(Part(p, one, 1) for p in paths), False)
 
 
 def _recurrent(params: Params) -> tuple[Rescaling, ...]:

@@ -224,14 +224,6 @@ def _pac_bayes(aware: bool) -> Measure:
     )
 
 
-def _relative_box(objective: Objective, params: Params, data: Chunks, _: jax.Array) -> jax.Array:
-    """Keskar's box without the 1 that keeps it absolute: |z_i| ≤ ε |w_i|."""
-    flat = ravel_pytree(params)[0]
-    ball = sharpness.Ball(jnp.abs(flat), jnp.asarray(_EPSILON, flat.dtype), euclidean=False)
-    found = sharpness.worst_case(objective, params, data, ball)
-    return 100 * found.value / (1 + objective.mean(params, data))
-
-
 MEASURES: dict[str, Measure] = {
     "lambda_max": _top(_hessian),
     "relative_lambda_max": _top(_relative),
@@ -242,7 +234,7 @@ MEASURES: dict[str, Measure] = {
     "gaussian_sharpness": _average(adaptive=False),
     "average_sharpness": _average(adaptive=True),
     "keskar_sharpness": lambda o, p, d, _: sharpness.keskar_box(o, p, d, _EPSILON, 20).value,
-    "relative_box": _relative_box,
+    "relative_box": lambda o, p, d, _: sharpness.relative_box(o, p, d, _EPSILON).value,
     "pac_bayes": _pac_bayes(aware=False),
     "magnitude_aware_pac_bayes": _pac_bayes(aware=True),
     "weight_norm": lambda o, p, d, _: norms.weight_norm(p),

@@ -4,7 +4,8 @@ A rectifier network computes the same with a neuron's inputs doubled and its out
 Hessians and ε-boxes see another minimum (Dinh et al. 2017). Here a rescaling is a factor per neuron
 (head feature, channel) and the weights it multiplies and divides; `families.rescalings` knows those
 of minima's own networks. The canonical gauge picks one representative of all that are equal: the
-least norm where factors multiply and divide, unit norm where a normalisation forgets the scale.
+least norm where factors multiply and divide, columns of mean norm 1 where a normalisation forgets
+the scale.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -78,18 +79,20 @@ def canonical(params: Params, rescalings: Sequence[Rescaling]) -> Params:
     """The one representative of all rescaled parameters.
 
     Paired factors are chosen for the least sum of squares, which is convex in their logarithms and
-    is found one kind after the other; the others bring their weights to norm 1.
+    is found one kind after the other; the others bring the columns of their kernels to norm 1, or
+    to a mean square of 1 where one factor has several.
     """
+    targets = [_columns(params, rescaling) for rescaling in rescalings]
 
     def sweep(_: jax.Array, params: Params) -> Params:
-        for rescaling in rescalings:
+        for rescaling, columns in zip(rescalings, targets, strict=True):
             up, down = _squares(params, rescaling)
             if rescaling.is_paired:
                 usable = (up > 0) & (down > 0)
                 ratio = jnp.where(usable, down, 1) / jnp.where(usable, up, 1)
                 logs = jnp.log(ratio) / 4
             else:
-                logs = -jnp.log(jnp.where(up > 0, up, 1)) / 2
+                logs = jnp.log(columns / jnp.where(up > 0, up, columns)) / 2
             params = rescale(params, rescaling, logs)
         return params
 
@@ -187,6 +190,18 @@ def _squares(params: Params, rescaling: Rescaling) -> tuple[jax.Array, jax.Array
         factor = np.maximum(factor, 0)
         sums[part.power] += jax.ops.segment_sum(squares, factor, rescaling.size)
     return sums[1], sums[-1]
+
+
+def _columns(params: Params, rescaling: Rescaling) -> np.ndarray:
+    """How many columns of kernels each factor multiplies, (size,); 1 where there are none."""
+    leaves = {keys_of(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
+    count = np.zeros(rescaling.size)
+    for part in rescaling.parts:
+        shape = _leaf(leaves, part.path).shape
+        if len(shape) > 1 and part.power > 0:
+            factor = np.broadcast_to(part.factor, shape).reshape(-1, shape[-1])[0]
+            count += np.bincount(factor[factor >= 0], minlength=rescaling.size)
+    return np.maximum(count, 1)
 
 
 def _leaf(leaves: Mapping[Path, jax.Array], path: Path) -> jax.Array:

@@ -31,7 +31,7 @@ def arithmetic(dtype: str | None = None) -> Iterator[None]:
 
 
 def cast(tree: Any, dtype: str | None) -> Any:
-    """A pytree with its floating arrays in another dtype; as it is for None. Inside `arithmetic`."""
+    """A pytree, its floating arrays in another dtype; None changes nothing. Inside `arithmetic`."""
 
     def one(x: Any) -> Any:
         return x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x

@@ -111,6 +111,19 @@ def keskar_box(
     return found._replace(value=100 * found.value / (1 + objective.mean(params, data)))
 
 
+def relative_box(
+    objective: Objective, params: Params, data: Chunks, epsilon: float = 1e-3, steps: int = _STEPS
+) -> Estimate:
+    """Keskar's number without the 1 that keeps his box absolute: over |z_i| ≤ ε |w_i|.
+
+    So it does not change under rescaling; `keskar_box` does, most where weights are small.
+    """
+    flat = ravel_pytree(params)[0]
+    ball = Ball(jnp.abs(flat), jnp.asarray(epsilon, flat.dtype), euclidean=False)
+    found = worst_case(objective, params, data, ball, steps)
+    return found._replace(value=100 * found.value / (1 + objective.mean(params, data)))
+
+
 def average_case(
     objective: Objective,
     params: Params,

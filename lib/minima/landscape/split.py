@@ -63,13 +63,11 @@ class Split(NamedTuple):
       log_ratio: log S(first) / S(second); scalar.
       confidence_first: the split.
       norm_first: the same in the other order.
-      factors: (2,), by which the logits of first and second were multiplied.
     """
 
     log_ratio: jax.Array
     confidence_first: Parts
     norm_first: Parts
-    factors: jax.Array
 
     @property
     def mean(self) -> Parts:
@@ -126,31 +124,60 @@ def split(
             logs.append(jnp.log(sharpness(scaled, params, data)))
         return logs[0] - logs[1]
 
-    whole, shape = log_ratio(False, False), log_ratio(True, True)
-    confident, canonical = log_ratio(True, False), log_ratio(False, True)
+    return parts(
+        log_ratio(False, False),
+        log_ratio(True, False),
+        log_ratio(False, True),
+        log_ratio(True, True),
+    )
+
+
+def parts(whole: jax.Array, confident: jax.Array, canonical: jax.Array, both: jax.Array) -> Split:
+    """The split from four logarithms of ratios: as it is, at one confidence, in one gauge, both."""
     return Split(
         whole,
-        Parts(norm=confident - shape, confidence=whole - confident, shape=shape),
-        Parts(norm=whole - canonical, confidence=canonical - shape, shape=shape),
-        factors,
+        Parts(norm=confident - both, confidence=whole - confident, shape=both),
+        Parts(norm=whole - canonical, confidence=canonical - both, shape=both),
     )
 
 
 def matched_loss(objective: Objective, first: Params, second: Params, data: Chunks) -> jax.Array:
     """Factors (2,) of both minima's logits that give both the larger of their mean losses.
 
-    One of them is 1. Mean loss is convex in the factor, so there is one way down from equal logits.
-    NaN where the larger loss is above that of equal logits.
+    For losses that fall with the logits, as training losses do; the larger one's factor is 1.
     """
-    losses = [loss_of_scale(objective, params, data) for params in (first, second)]
-    one = jnp.ones_like(losses[0](1.0))
-    target = jnp.maximum(*(loss(one) for loss in losses))
+    level = jnp.maximum(objective.mean(first, data), objective.mean(second, data))
+    pair = (first, second)
+    return jnp.stack([factor_for_loss(objective, params, data, level) for params in pair])
 
-    def factor(loss: Callable[[jax.Array], jax.Array]) -> jax.Array:
-        log = _where_it_begins(lambda s: loss(jnp.exp(s)) <= target, -_REACH * one, 0 * one)
-        return jnp.where(loss(0 * one) >= target, jnp.exp(log), jnp.nan)
 
-    return jnp.stack([factor(loss) for loss in losses])
+def factor_for_loss(
+    objective: Objective, params: Params, data: Chunks, level: jax.Array | float
+) -> jax.Array:
+    """What to multiply logits by for a mean loss of `level`; scalar.
+
+    The mean loss is convex in the factor: from that of equal logits it falls to the best
+    temperature's and may rise again. The factor is the one on the way down; NaN where the way does
+    not pass `level`.
+    """
+    loss = loss_of_scale(objective, params, data)
+    one = jnp.ones_like(loss(1.0))
+    # Down to where the minimum is, if that is low enough, or else to the lowest there is.
+    end = jnp.where(loss(one) <= level, 0, _log_best(loss, one))
+    log = _where_it_begins(lambda s: loss(jnp.exp(s)) <= level, -_REACH * one, end)
+    passes = (loss(0 * one) >= level) & (loss(jnp.exp(end)) <= level)
+    return jnp.where(passes, jnp.exp(log), jnp.nan)
+
+
+def scale_to_loss(
+    objective: Objective,
+    params: Params,
+    data: Chunks,
+    level: jax.Array | float,
+    readout: Path = READOUT,
+) -> Params:
+    """The minimum with its read-out scaled to a mean loss of `level`; see `factor_for_loss`."""
+    return scale_readout(params, factor_for_loss(objective, params, data, level), readout)
 
 
 def calibrated(objective: Objective, first: Params, second: Params, data: Chunks) -> jax.Array:
@@ -168,10 +195,14 @@ def temperature(objective: Objective, params: Params, data: Chunks) -> jax.Array
     By bisection: the loss is convex in 1 / T. NaN where there is none between e⁻¹² and e¹².
     """
     loss = loss_of_scale(objective, params, data)
-    slope = jax.grad(loss)
-    one = jnp.ones_like(loss(1.0))
-    log = _where_it_begins(lambda s: slope(jnp.exp(s)) >= 0, -_REACH * one, _REACH * one)
+    log = _log_best(loss, jnp.ones_like(loss(1.0)))
     return jnp.where(jnp.abs(log) < _REACH - 1e-3, jnp.exp(-log), jnp.nan)
+
+
+def _log_best(loss: Callable[[jax.Array], jax.Array], one: jax.Array) -> jax.Array:
+    """The logarithm of the factor of the least loss, or the end that is nearest to it."""
+    slope = jax.grad(loss)
+    return _where_it_begins(lambda s: slope(jnp.exp(s)) >= 0, -_REACH * one, _REACH * one)
 
 
 def loss_of_scale(

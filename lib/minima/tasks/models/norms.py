@@ -79,20 +79,23 @@ def identity(x: jax.Array, training: Training | None = None) -> jax.Array:
 def make_norm(
     kind: str, features: int, *, dtype: jnp.dtype, per_position: bool = False
 ) -> Callable[[jax.Array, Training | None], jax.Array]:
-    """The layer for `--norm=kind`; `per_position` for sequences of feature vectors.
-
-    Group normalisation uses 8 groups, or the most below that divide the features evenly into more
-    than one each: a feature alone, without positions, would be normalised to zero.
-    """
+    """The layer for `--norm=kind`; `per_position` for sequences of feature vectors."""
     if kind == "none":
         return identity
     if kind in ("batch", "ghost"):
         return BatchNorm(features, dtype=dtype)
-    groups = 1
-    if kind == "group":
-        fitting = (g for g in range(2, _GROUPS + 1) if features % g == 0 and g < features)
-        groups = max(fitting, default=1)
+    groups = groups_of(features) if kind == "group" else 1
     return Affine(features, groups=groups, per_position=per_position, dtype=dtype)
+
+
+def groups_of(features: int) -> int:
+    """Groups of group normalisation: 8, or the most below with more than one feature each.
+
+    They divide the features evenly. A feature alone, without positions, would be normalised to
+    zero.
+    """
+    fitting = (g for g in range(2, _GROUPS + 1) if features % g == 0 and g < features)
+    return max(fitting, default=1)
 
 
 def _statistics(x: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -9,6 +9,7 @@ from landscape_cases import minimum
 
 from minima.landscape import estimators, families, gauges, norms, operators
 from minima.landscape.gauges import Part, Rescaling
+from minima.landscape.precision import arithmetic, cast
 from minima.tasks.models.layers import Training
 from minima.tasks.models.mlp import MLP
 from minima.tasks.models.settings import Settings
@@ -23,20 +24,23 @@ def rescalings_of(family, exact_only=True):
     return objective, params, data, [r for r in found if r.exact or not exact_only]
 
 
-def test_a_thousand_rescalings_move_no_logit(family):
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
+def test_a_thousand_rescalings_move_no_logit(family, dtype, tolerance):
     objective, params, data, found = rescalings_of(family)
     assert found
-    inputs = data.inputs[0]
-    expected = objective.apply(params, inputs)
+    with arithmetic(dtype):
+        params, inputs = cast((params, data.inputs[0]), dtype)
+        expected = objective.apply(params, inputs)
+        assert expected.dtype == dtype
 
-    def moved(key):
-        other = gauges.randomised(params, found, key, spread=0.5)
-        return jnp.max(jnp.abs(objective.apply(other, inputs) - expected))
+        def moved(key):
+            other = gauges.randomised(params, found, key, spread=0.5)
+            return jnp.max(jnp.abs(objective.apply(other, inputs) - expected))
 
-    apart = jax.jit(lambda keys: jax.lax.map(moved, keys))(
-        jax.random.split(jax.random.key(0), 1000)
-    )
-    assert float(apart.max()) < 1e-5 * max(1, float(jnp.abs(expected).max()))
+        apart = jax.jit(lambda keys: jax.lax.map(moved, keys))(
+            jax.random.split(jax.random.key(0), 1000)
+        )
+        assert float(apart.max()) < tolerance * max(1, float(jnp.abs(expected).max()))
 
 
 def test_every_family_has_the_kinds_it_should(family):

@@ -2,13 +2,13 @@
 
 ReLU layers: a neuron's incoming weights and bias against its outgoing ones, channels of
 convolutions likewise (max-pooling and flattening keep the factor). Behind a normalisation its scale
-and offset are paired with the layer that reads it. Before one, the scale of weights is forgotten, up
-to ε: of each feature by batch normalisation, of each group by group normalisation, of the layer by
-layer normalisation, and of all that is written into a transformer's residual stream. Running
-statistics don't move with the weights: evaluated with those, a network before whose batch
-normalisation weights are rescaled is another function. Attention: queries against keys, values
-against the layer that mixes heads. Recurrent cells have saturating gates and allow nothing inside;
-their embedding is paired with the first layer. GELU is no power of its argument, so a transformer's
+and offset are paired with the layer that reads it. Before one, the scale of weights is forgotten,
+up to ε: of each feature by batch normalisation, of each group by group normalisation, of the layer
+by layer normalisation, and of all that is written into a transformer's residual stream. Running
+statistics don't move with the weights: evaluated with those, a network whose weights before batch
+normalisation are rescaled is another function. Attention: queries against keys, values against the
+layer that mixes heads. Recurrent cells have saturating gates and allow nothing inside; their
+embedding is paired with the first layer. GELU is no power of its argument, so a transformer's
 feed-forward layers allow nothing either, and tanh saturates.
 """
 

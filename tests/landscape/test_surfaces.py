@@ -87,7 +87,7 @@ def test_the_middle_of_a_slice_is_the_minimum(family):
     found = surfaces.slice_along(objective, params, direction, jnp.zeros(1), data)
     assert float(found.loss[0]) == pytest.approx(float(objective.mean(params, data)), rel=1e-5)
     outputs = objective.apply(params, data.inputs[0])
-    share = np.mean(np.argmax(outputs, axis=-1) == data.labels[0])
+    share = float(np.mean(np.argmax(np.asarray(outputs), axis=-1) == data.labels[0]))
     assert float(found.accuracy[0]) == pytest.approx(share, abs=1e-6)
 
 

@@ -132,12 +132,13 @@ def forms(
     measures = MEASURES if measures is None else measures
     canonical = gauges.canonical(params, rescalings)
 
-    def at(name: str | None, params: Params) -> jax.Array:
-        return measures[name](objective, params, data, key) if name in measures else jnp.nan
+    def at(name: str, params: Params) -> jax.Array:
+        measure = measures.get(name, lambda *_: jnp.asarray(jnp.nan))
+        return measure(objective, params, data, key)
 
     counterparts = set(INVARIANT.values())
     return {
-        name: Form(at(name, params), at(name, canonical), at(INVARIANT.get(name), params))
+        name: Form(at(name, params), at(name, canonical), at(INVARIANT.get(name, ""), params))
         for name in measures
         if name not in counterparts
     }
@@ -158,7 +159,8 @@ def compare(
     def all_of(params: Params) -> jax.Array:
         return jnp.stack([of(objective, params, data, key) for of in measures.values()])
 
-    canonical = [all_of(gauges.canonical(params, rescalings)) for params in (first, second)]
+    both = jax.tree.map(lambda a, b: jnp.stack([a, b]), first, second)
+    canonical = jax.lax.map(lambda params: all_of(gauges.canonical(params, rescalings)), both)
     return canonical[0] / canonical[1], gauges.attack(all_of, first, second, rescalings)
 
 
@@ -184,9 +186,11 @@ def gauge_report(
         canonical, attack = jax.device_get(run(first, second, data))
     rows = []
     for i, name in enumerate(measures):
-        ratios = [float(x[i]) for x in (attack.before, canonical, attack.lowest, attack.highest)]
-        invariant = ratios[3] <= ratios[2] * (1 + _DRIFT)
-        rows.append(Row(name, *ratios, invariant, bool(attack.flipped[i]) and not invariant))
+        lowest, highest = float(attack.lowest[i]), float(attack.highest[i])
+        invariant = highest <= lowest * (1 + _DRIFT)
+        flipped = bool(attack.flipped[i]) and not invariant
+        raw = float(attack.before[i])
+        rows.append(Row(name, raw, float(canonical[i]), lowest, highest, invariant, flipped))
     return GaugeReport(tuple(rows), tuple(r.name for r in rescalings))
 
 

@@ -151,17 +151,19 @@ def attack(
     """
     tries = _tries(rescalings, reach, steps)
 
-    def moved(params: Params) -> jax.Array:
-        def one(logs: jax.Array) -> jax.Array:
-            scaled = params
-            for i, rescaling in enumerate(rescalings):
-                scaled = rescale(scaled, rescaling, jnp.full((rescaling.size,), logs[i]))
-            value = measure(scaled)
-            return jnp.where(value > 0, value, jnp.nan)
+    def moved(at: tuple[Params, jax.Array]) -> jax.Array:
+        scaled, logs = at
+        for i, rescaling in enumerate(rescalings):
+            scaled = rescale(scaled, rescaling, jnp.full((rescaling.size,), logs[i]))
+        value = measure(scaled)
+        return jnp.where(value > 0, value, jnp.nan)
 
-        return jax.lax.map(one, tries)
-
-    of_first, of_second = moved(first), moved(second)
+    # One loop over the tries at both minima, so that the measure is compiled once.
+    both = jax.tree.map(
+        lambda a, b: jnp.repeat(jnp.stack([a, b]), len(tries), axis=0), first, second
+    )
+    values = jax.lax.map(moved, (both, jnp.concatenate([tries, tries])))
+    of_first, of_second = values[: len(tries)], values[len(tries) :]
     before = of_first[0] / of_second[0]
     lowest = jnp.nanmin(of_first, axis=0) / jnp.nanmax(of_second, axis=0)
     highest = jnp.nanmax(of_first, axis=0) / jnp.nanmin(of_second, axis=0)

@@ -64,7 +64,8 @@ def measure(
     with arithmetic(dtype):
         params = jax.tree.map(jnp.asarray, cast(params, dtype))
         kinds = {leaf.dtype for leaf in jax.tree.leaves(params)}
-        examples = chunks(*cast(data, dtype), chunk, jnp.result_type(*kinds))
+        inputs, labels = cast(tuple(data), dtype)
+        examples = chunks(inputs, labels, chunk, jnp.result_type(*kinds))
         objective, key = Objective(apply_fn, loss), jax.random.key(seed)
         found = _run(default_panel if panel is None else panel, objective, params, examples, key)
     pairs = ((name, _measured(one, len(data[0]))) for name, one in found.items())

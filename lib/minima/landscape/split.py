@@ -48,7 +48,7 @@ class Parts(NamedTuple):
     """Natural logarithms of factors; they add up to the logarithm of the whole ratio.
 
     Attributes:
-      norm, confidence, shape: scalars.
+      norm, confidence, shape: of the sharpness's shape.
     """
 
     norm: jax.Array
@@ -60,7 +60,7 @@ class Split(NamedTuple):
     """The logarithm of a ratio and its parts, in both orders.
 
     Attributes:
-      log_ratio: log S(first) / S(second); scalar.
+      log_ratio: log S(first) / S(second), of the sharpness's shape.
       confidence_first: the split.
       norm_first: the same in the other order.
     """
@@ -100,8 +100,8 @@ def split(
     """Splits log S(first) / S(second); traced, eight evaluations of S.
 
     Args:
-      sharpness: (objective, params, data) -> a positive scalar. Random probes must be the same
-        each time, so that their errors cancel.
+      sharpness: (objective, params, data) -> positive, a scalar or an array of several measures.
+        Random probes must be the same each time, so that their errors cancel.
       objective, data: of both.
       first, second: the minima.
       rescalings: of their family, `families.rescalings`; () where none is known.
@@ -109,31 +109,31 @@ def split(
       readout: where the weights lie that logits are proportional to, kernel and bias; None scales
         outputs behind the network, whose weights then stay as they are.
     """
-    minima = (first, second)
+    raw = _stacked(first, second)
+    if readout is None:
+        scaled, by = raw, jnp.concatenate([jnp.ones_like(factors), factors])
+    else:
+        scaled = jax.vmap(lambda params, factor: scale_readout(params, factor, readout))(
+            raw, factors
+        )
+        by = jnp.ones(4, factors.dtype)
+    plain = _joined(raw, scaled)
+    canonical = jax.lax.map(lambda params: gauges.canonical(params, rescalings), plain)
 
-    def log_ratio(confident: bool, canonical: bool) -> jax.Array:
-        logs = []
-        for params, factor in zip(minima, factors, strict=True):
-            scaled = objective
-            if confident and readout is None:
-                scaled = _with_outputs(objective, factor)
-            elif confident:
-                params = scale_readout(params, factor, readout)
-            if canonical:
-                params = gauges.canonical(params, rescalings)
-            logs.append(jnp.log(sharpness(scaled, params, data)))
-        return logs[0] - logs[1]
+    def log(at: tuple[Params, jax.Array]) -> jax.Array:
+        params, factor = at
+        return jnp.log(sharpness(_with_outputs(objective, factor), params, data))
 
-    return parts(
-        log_ratio(False, False),
-        log_ratio(True, False),
-        log_ratio(False, True),
-        log_ratio(True, True),
-    )
+    # One loop over all eight, so that S is compiled once.
+    logs = jax.lax.map(log, (_joined(plain, canonical), jnp.concatenate([by, by])))
+    return parts(*(logs[0::2] - logs[1::2]))
 
 
 def parts(whole: jax.Array, confident: jax.Array, canonical: jax.Array, both: jax.Array) -> Split:
-    """The split from four logarithms of ratios: as it is, at one confidence, in one gauge, both."""
+    """The split from four logarithms of ratios: as they are, at one confidence, in one gauge, both.
+
+    Of any shape, such as one for every seed.
+    """
     return Split(
         whole,
         Parts(norm=confident - both, confidence=whole - confident, shape=both),
@@ -201,8 +201,8 @@ def temperature(objective: Objective, params: Params, data: Chunks) -> jax.Array
 
 def _log_best(loss: Callable[[jax.Array], jax.Array], one: jax.Array) -> jax.Array:
     """The logarithm of the factor of the least loss, or the end that is nearest to it."""
-    slope = jax.grad(loss)
-    return _where_it_begins(lambda s: slope(jnp.exp(s)) >= 0, -_REACH * one, _REACH * one)
+    slope = jax.grad(loss)  # rounded to 0 where a loss has all but vanished: not yet rising
+    return _where_it_begins(lambda s: slope(jnp.exp(s)) > 0, -_REACH * one, _REACH * one)
 
 
 def loss_of_scale(
@@ -234,6 +234,14 @@ def scale_readout(params: Params, factor: jax.Array, readout: Path = READOUT) ->
     if not found:
         raise KeyError(f"no parameters below {readout}; say where the read-out is, or None")
     return moved
+
+
+def _stacked(*trees: Params) -> Params:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def _joined(*trees: Params) -> Params:
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *trees)
 
 
 def _with_outputs(objective: Objective, factor: jax.Array) -> Objective:

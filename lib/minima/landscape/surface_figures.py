@@ -34,7 +34,7 @@ from minima.record.figure_style import (
 
 Floats = NDArray[np.float64]
 
-_LOOKS = [
+_LOOKS: list[dict[str, Any]] = [
     {"color": color, "linestyle": style}
     for style in ("-", "--")
     for color in (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)

@@ -23,20 +23,13 @@ FAMILIES = ("mlp", "cnn", "lstm", "transformer")
 @functools.cache
 def minimum(family):
     """(objective, params, chunks) of a small network after some steps of gradient descent."""
-    module = build(family)
-    graphdef, params, rest = nnx.split(module, nnx.Param, ...)
-    params, rng = nnx.to_pure_dict(params), np.random.default_rng(0)
+    apply, params = network(family)
+    rng = np.random.default_rng(0)
     if family in ("lstm", "transformer"):
         inputs = rng.integers(0, CLASSES, (EXAMPLES, 9)).astype(np.int32)
     else:
         inputs = rng.normal(size=(EXAMPLES, 8, 8)).astype(np.float32)
     labels = rng.integers(0, CLASSES, EXAMPLES).astype(np.int32)
-
-    def apply(params, x):
-        # As in training: batch normalisation looks at the batch.
-        network = nnx.merge(graphdef, nnx.State(params), rest, copy=True)
-        return network(x, Training(jnp.ones(len(x))))
-
     objective, data = Objective(apply, cross_entropy), chunks(inputs, labels, EXAMPLES)
 
     @jax.jit
@@ -49,7 +42,19 @@ def minimum(family):
     return objective, params, data
 
 
-def build(family):
+def network(family, dtype="float32"):
+    """(apply, initial params)."""
+    graphdef, params, rest = nnx.split(build(family, dtype), nnx.Param, ...)
+
+    def apply(params, x):
+        # As in training: batch normalisation looks at the batch.
+        module = nnx.merge(graphdef, nnx.State(params), rest, copy=True)
+        return module(x, Training(jnp.ones(len(x), dtype)))
+
+    return apply, nnx.to_pure_dict(params)
+
+
+def build(family, dtype):
     tokens = family in ("lstm", "transformer")
     settings = Settings(
         input_shape=(9,) if tokens else (8, 8),
@@ -61,7 +66,7 @@ def build(family):
         depth=1,
         norm={"cnn": "batch", "transformer": "layer"}.get(family, "none"),
         positions=True,
-        parameter_dtype="float32",
+        parameter_dtype=dtype,
     )
     rngs = nnx.Rngs(0)
     if family == "mlp":

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from landscape_cases import minimum
+from landscape_cases import minimum, network
 
 from minima.landscape import estimators, families, gauges, norms, operators
 from minima.landscape.gauges import Part, Rescaling
@@ -26,16 +26,17 @@ def rescalings_of(family, exact_only=True):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
 def test_a_thousand_rescalings_move_no_logit(family, dtype, tolerance):
-    objective, params, data, found = rescalings_of(family)
+    _, params, data, found = rescalings_of(family)
     assert found
     with arithmetic(dtype):
+        apply = network(family, dtype)[0]
         params, inputs = cast((params, data.inputs[0]), dtype)
-        expected = objective.apply(params, inputs)
+        expected = apply(params, inputs)
         assert expected.dtype == dtype
 
         def moved(key):
             other = gauges.randomised(params, found, key, spread=0.5)
-            return jnp.max(jnp.abs(objective.apply(other, inputs) - expected))
+            return jnp.max(jnp.abs(apply(other, inputs) - expected))
 
         apart = jax.jit(lambda keys: jax.lax.map(moved, keys))(
             jax.random.split(jax.random.key(0), 1000)
@@ -73,7 +74,7 @@ def test_the_scale_of_a_residual_stream_is_forgotten_up_to_epsilon():
         np.testing.assert_allclose(other, factor * leaf, rtol=1e-6)
 
 
-@pytest.mark.parametrize(("norm", "size"), [("layer", 1), ("group", 4), ("batch", 8)])
+@pytest.mark.parametrize(("norm", "size"), [("layer", 1), ("group", 8), ("batch", 32)])
 def test_norms_forget_the_scale_of_what_they_look_at_together(norm, size):
     settings = Settings(
         input_shape=(6,),
@@ -81,8 +82,8 @@ def test_norms_forget_the_scale_of_what_they_look_at_together(norm, size):
         num_classes=3,
         vocabulary=0,
         per_position=False,
-        width=8,
-        depth=2,
+        width=32,
+        depth=1,
         norm=norm,
         positions=False,
         parameter_dtype="float32",
@@ -92,13 +93,13 @@ def test_norms_forget_the_scale_of_what_they_look_at_together(norm, size):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(12, 6)), jnp.float32)
 
     def apply(params):
-        network = nnx.merge(graphdef, nnx.State(params), rest, copy=True)
-        return network(x, Training(jnp.ones(len(x))))
+        module = nnx.merge(graphdef, nnx.State(params), rest, copy=True)
+        return module(x, Training(jnp.ones(len(x))))
 
     free = [r for r in families.rescalings(params, norm) if not r.is_paired]
-    assert [r.size for r in free] == [size, size]
+    assert [r.size for r in free] == [size]
     moved = gauges.randomised(params, free, jax.random.key(0), spread=0.5)
-    assert float(jnp.abs(moved["hidden"][1]["kernel"] - params["hidden"][1]["kernel"]).max()) > 0.1
+    assert float(jnp.abs(moved["hidden"][0]["kernel"] - params["hidden"][0]["kernel"]).max()) > 0.1
     np.testing.assert_allclose(apply(moved), apply(params), atol=2e-3)
     canonical = gauges.canonical(params, free)
     for layer in canonical["hidden"].values():
@@ -162,7 +163,7 @@ def test_what_failed_to_be_measured_turns_no_ordering():
 
 
 def test_where_a_normalisation_adds_epsilon_weights_only_grow():
-    params = {"w": jnp.asarray([2.0])}
+    params = {"w": jnp.asarray([0.5])}
     free = Rescaling("free", 1, (Part(("w",), np.zeros(1, int), 1),), exact=False)
     found = gauges.attack(lambda p: p["w"][0], params, params, [free])
     np.testing.assert_allclose([found.lowest, found.highest], [np.exp(-4), np.exp(4)], rtol=1e-4)
@@ -171,7 +172,7 @@ def test_where_a_normalisation_adds_epsilon_weights_only_grow():
         lambda p: jax.debug.callback(seen.append, p["w"][0]) or p["w"][0], params, params, [free]
     )
     jax.effects_barrier()
-    assert min(map(float, seen)) == pytest.approx(2)
+    assert min(map(float, seen)) == pytest.approx(0.5)
 
 
 def test_a_rescaling_of_a_missing_parameter_says_what_there_is():

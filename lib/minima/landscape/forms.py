@@ -152,16 +152,14 @@ def compare(
     rescalings: Sequence[Rescaling],
     key: jax.Array,
     measures: Mapping[str, Measure] | None = None,
-) -> tuple[jax.Array, Attack]:
-    """Canonical ratios (m,) of two minima, and the attack on each of m measures; traced."""
+) -> Attack:
+    """`gauges.attack` on all measures at once, arrays (m,); traced."""
     measures = MEASURES if measures is None else measures
 
     def all_of(params: Params) -> jax.Array:
         return jnp.stack([of(objective, params, data, key) for of in measures.values()])
 
-    both = jax.tree.map(lambda a, b: jnp.stack([a, b]), first, second)
-    canonical = jax.lax.map(lambda params: all_of(gauges.canonical(params, rescalings)), both)
-    return canonical[0] / canonical[1], gauges.attack(all_of, first, second, rescalings)
+    return gauges.attack(all_of, first, second, rescalings)
 
 
 def gauge_report(
@@ -179,18 +177,17 @@ def gauge_report(
     key = jax.random.key(seed)
 
     @jax.jit
-    def run(first: Params, second: Params, data: Chunks) -> tuple[jax.Array, Attack]:
+    def run(first: Params, second: Params, data: Chunks) -> Attack:
         return compare(objective, first, second, data, rescalings, key, measures)
 
     with jax.default_matmul_precision("highest"):
-        canonical, attack = jax.device_get(run(first, second, data))
+        found = jax.device_get(run(first, second, data))
     rows = []
     for i, name in enumerate(measures):
-        lowest, highest = float(attack.lowest[i]), float(attack.highest[i])
+        raw, canonical, lowest, highest = (float(ratios[i]) for ratios in found[:4])
         invariant = highest <= lowest * (1 + _DRIFT)
-        flipped = bool(attack.flipped[i]) and not invariant
-        raw = float(attack.before[i])
-        rows.append(Row(name, raw, float(canonical[i]), lowest, highest, invariant, flipped))
+        flipped = bool(found.flipped[i]) and not invariant
+        rows.append(Row(name, raw, canonical, lowest, highest, invariant, flipped))
     return GaugeReport(tuple(rows), tuple(r.name for r in rescalings))
 
 

@@ -114,6 +114,7 @@ class Attack(NamedTuple):
 
     Attributes:
       before: the measure of the first over that of the second, as they are.
+      canonical: the same in the canonical gauge.
       lowest, highest: the least and the largest ratio found.
       flipped: bool, some ratio lies on the other side of 1.
 
@@ -121,6 +122,7 @@ class Attack(NamedTuple):
     """
 
     before: jax.Array
+    canonical: jax.Array
     lowest: jax.Array
     highest: jax.Array
     flipped: jax.Array
@@ -150,25 +152,27 @@ def attack(
       steps: log-factors tried per kind.
     """
     tries = _tries(rescalings, reach, steps)
+    count = len(tries)
+    places = [first, second, *(canonical(params, rescalings) for params in (first, second))]
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *places)
+    which = np.repeat([0, 1, 2, 3], [count, count, 1, 1])
+    logs = np.concatenate([tries, tries, 0 * tries[:1], 0 * tries[:1]])
 
-    def moved(at: tuple[Params, jax.Array]) -> jax.Array:
-        scaled, logs = at
+    def at(point: tuple[jax.Array, jax.Array]) -> jax.Array:
+        params = jax.tree.map(lambda leaf: leaf[point[0]], stacked)
         for i, rescaling in enumerate(rescalings):
-            scaled = rescale(scaled, rescaling, jnp.full((rescaling.size,), logs[i]))
-        value = measure(scaled)
+            params = rescale(params, rescaling, jnp.full((rescaling.size,), point[1][i]))
+        value = measure(params)
         return jnp.where(value > 0, value, jnp.nan)
 
-    # One loop over the tries at both minima, so that the measure is compiled once.
-    both = jax.tree.map(
-        lambda a, b: jnp.repeat(jnp.stack([a, b]), len(tries), axis=0), first, second
-    )
-    values = jax.lax.map(moved, (both, jnp.concatenate([tries, tries])))
-    of_first, of_second = values[: len(tries)], values[len(tries) :]
-    before = of_first[0] / of_second[0]
+    # One loop, so that the measure is compiled once.
+    values = jax.lax.map(at, (which, logs))
+    of_first, of_second = values[:count], values[count:-2]
+    before, canonical_ratio = of_first[0] / of_second[0], values[-2] / values[-1]
     lowest = jnp.nanmin(of_first, axis=0) / jnp.nanmax(of_second, axis=0)
     highest = jnp.nanmax(of_first, axis=0) / jnp.nanmin(of_second, axis=0)
     other_side = jnp.where(before < 1, highest > 1, lowest < 1)
-    return Attack(before, lowest, highest, other_side & jnp.isfinite(before))
+    return Attack(before, canonical_ratio, lowest, highest, other_side & jnp.isfinite(before))
 
 
 def _tries(rescalings: Sequence[Rescaling], reach: float, steps: int) -> np.ndarray:

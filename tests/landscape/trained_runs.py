@@ -23,6 +23,7 @@ from minima.sweep.config import (
 from minima.sweep.lane import Snapshot
 from minima.sweep.plan import Plan
 from minima.sweep.program import AXIS, blank_initial
+from minima.sweep.run import Prepared
 
 PARTS = {
     "task": TaskConfig,
@@ -54,6 +55,13 @@ class Trained:
 
 def train(folder: Path, **values: Any) -> Trained:
     """Trains a sweep on vectors of three classes, or on what `dataset` names; any config leaf."""
+    prepared = prepare(folder, **values)
+    assert sweep.execute(prepared, "") == 0
+    return Trained(prepared.plan, prepared.directory)
+
+
+def prepare(folder: Path, **values: Any) -> Prepared:
+    """The same, not yet trained."""
     data = folder / "vectors.npz"
     if not data.exists():
         np.savez(data, **vectors())
@@ -67,9 +75,7 @@ def train(folder: Path, **values: Any) -> Trained:
         mine = {field.name for field in fields(kind)} & set(values)
         parts[name] = kind(**{key: values.pop(key) for key in mine})
     assert not values, f"no such settings: {values}"
-    prepared = sweep.prepare(SweepConfig(**parts), "test")
-    assert sweep.execute(prepared, "") == 0
-    return Trained(prepared.plan, prepared.directory)
+    return sweep.prepare(SweepConfig(**parts), "test")
 
 
 def vectors() -> dict[str, np.ndarray]:

@@ -47,7 +47,7 @@ def test_a_finished_run(run, plane):
     assert "task      model mlp\n" in text
     assert "cells     16 of 16: " in text
     assert "2.5 s of training" in text
-    assert "results.csv       a row per cell" in text
+    assert "results.csv            a row per cell" in text
     assert "cells are in no mean" in text
     assert f"next      make tensorboard LOGDIR='{run.directory}/tensorboard'\n" in text
     assert " 0.0%" not in text

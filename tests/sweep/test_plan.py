@@ -180,6 +180,8 @@ def test_the_plan_reads_what_was_probed(make, tmp_path, monkeypatch):
     assert planned.examples_per_second in rates.values()
     assert "about" in describe(planned)
     assert make(**values | {"optimizer": "adam"}).examples_per_second is None
+    twice = make(**values, sharpness_aware="sam").examples_per_second
+    assert twice == planned.examples_per_second / 2
 
 
 def test_a_wider_block_must_be_worth_it():

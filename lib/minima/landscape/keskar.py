@@ -52,7 +52,8 @@ def _published(objective: Objective, params: Params, data: Chunks, epsilon: floa
     start = np.zeros_like(box)
     at = -negative(start)[0]
     bounds = optimize.Bounds(-box, box)
-    options = {"maxiter": ITERATIONS}
+    # All ten: SciPy's tolerances are absolute and would not let it start where losses are small.
+    options = {"maxiter": ITERATIONS, "ftol": 0, "gtol": 0}
     found = optimize.minimize(
         negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     )

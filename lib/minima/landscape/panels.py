@@ -1,7 +1,7 @@
 """Panels: what is measured together at one minimum, traced, so that one compile serves many.
 
 Each is a handful of estimates by name. The numbers of steps and probes are set so that hessian,
-sharpness and noise together cost no more than training the cell (WORKSPACE.md has the figures).
+sharpness and noise together cost no more than training the cell (figures are in WORKSPACE.md).
 """
 
 from collections.abc import Callable
@@ -35,9 +35,9 @@ class Effort(NamedTuple):
     """
 
     lanczos: int = 20
-    products: int = 30
+    products: int = 24
     ascent: int = 10
-    box: int = 10
+    box: int = 5
     probes: int = 10
 
 

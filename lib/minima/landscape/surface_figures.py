@@ -3,6 +3,7 @@
 Losses have a logarithmic axis, with common limits in a figure: minima are to be compared.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
@@ -111,6 +112,7 @@ def surface_figure(
     bar = sheet.plot(_LEFT + count * (_PANEL + _GAP) - _GAP + 0.15, top, 0.12, _PANEL)
     sheet.figure.colorbar(drawn, cax=bar).set_label("loss", fontsize=TEXT)
     bar.set_yscale("log")
+    _plain_logs(bar, *levels[[0, -1]])
     bar.tick_params(labelsize=NUMBERS)
     return sheet.finish()
 
@@ -130,10 +132,13 @@ def spectra_figure(
     edges, linear = spectrum_bins([found.values for found in spectra.values()])
     for (_, found), look in zip(spectra.items(), cycle(_LOOKS), strict=False):
         share = np.histogram(_floats(found.values), edges, weights=_floats(found.weights))[0]
-        plot.stairs(np.where(share > 0, share, np.nan), edges, baseline=None, linewidth=1.2, **look)
+        plot.stairs(share, edges, baseline=None, linewidth=1.2, **look)
     plot.set_xscale("symlog", linthresh=linear, linscale=0.5)
-    plot.set_yscale("log")
-    plot.set_ylim(1e-7, 1.5)
+    decades = 10.0 ** np.arange(math.ceil(math.log10(linear)) + 1, math.log10(edges[-1]))
+    ticks = np.concatenate([-decades[::-1], [0], decades])
+    plot.set_xticks(ticks, [f"{tick:.4g}" for tick in ticks])
+    plot.set_yscale("log", nonpositive="clip")
+    plot.set_ylim(1e-5, 1.5)
     plot.axvline(0, color=GREY, linewidth=0.6)
     bare(plot)
     plot.set_xlabel("eigenvalue", fontsize=TEXT)
@@ -189,12 +194,17 @@ def _loss_axis(plot: Axes, losses: Sequence[ArrayLike]) -> None:
     low, high = _limits(losses)
     plot.set_yscale("log")
     plot.set_ylim(low / 1.2, high * 1.2)
-    plot.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
-    plot.yaxis.set_major_formatter(lambda value, _: f"{value:,.4g}")
-    plot.yaxis.set_minor_formatter(lambda *_: "")
+    _plain_logs(plot, low, high)
     plot.set_ylabel("loss", fontsize=TEXT)
     plot.grid(axis="y", color="0.92", linewidth=0.8)
     bare(plot)
+
+
+def _plain_logs(plot: Axes, low: float, high: float) -> None:
+    """A logarithmic y axis whose numbers are written out."""
+    plot.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
+    plot.yaxis.set_major_formatter(lambda value, _: f"{value:,.4g}")
+    plot.yaxis.set_minor_formatter(lambda *_: "")
 
 
 def _name(plot: Axes, names: Sequence[str], gap: float = 0.5) -> None:

@@ -2,6 +2,7 @@
 
 `RUN/snapshots/cell-<number in results.csv>/step-<updates>.npz` holds arrays by name, such as
 `params/hidden/0/kernel`; NumPy alone reads them, and the zip format carries a checksum of each.
+Where weights are averaged, `average/hidden/0/kernel` is what was evaluated.
 """
 
 import io

@@ -20,7 +20,9 @@ _FILES = {
     "results.csv": "a row per cell",
     "results.nc": "the same with curves: minima.load(RUN).results",
     "figures/plane.png": "the heat map",
+    "figures/landscape.png": "heat maps of what was measured at the minima",
     "cells.jsonl": "the truth: a line per finished cell",
+    "measures.jsonl": "the truth of what was measured: a line per minimum and panel",
     "run.flags": "a flagfile that repeats the run",
     "log.txt": "what happened when",
 }
@@ -39,7 +41,7 @@ def print_run(console: "Console", run: Run) -> None:
     head = "files"
     for name, what in _FILES.items():
         if (run.path / name).exists():
-            _print(console, head, f"{name:<18}{what}")
+            _print(console, head, f"{name:<23}{what}")
             head = ""
     # Whole, however narrow the window: it is there to be copied.
     console.print(f"{'next':<10}{next_command(run, process)}", markup=False, soft_wrap=True)

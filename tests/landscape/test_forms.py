@@ -92,7 +92,6 @@ def test_the_attacker_turns_what_is_not_invariant_and_nothing_else(family):
         row = report[name]
         assert row.flipped, row
         assert row.highest > 100 * row.lowest
-        assert row.canonical != pytest.approx(row.raw, rel=1e-3)
     lines = str(report).splitlines()
     assert len(lines) == len(measures) + 2
     assert lines[1].startswith("lambda_max ")

@@ -46,7 +46,7 @@ def numbers(runner: Runner, folder: str, script: str, *tool: str) -> dict[str, n
     """What a side found, by name."""
     out = str(Path(folder) / "out.npz")
     count = (str(COUNT),) if tool else ()
-    command = (f"benchmarks/{script}", *tool, "{data}", out, *count)
+    command = (f"benchmarks/{script}", *tool, "large", "{data}", out, *count)
     side = Side("curvature", command, peer=bool(tool))
     runner.figure(Row("curvature", "", side, data="mlp"), side)
     return dict(np.load(out))

@@ -1,4 +1,4 @@
-"""The same with PyHessian or curvlinops, a checkpoint at a time: TOOL DATA.npz OUT.npz [COUNT]
+"""The same with PyHessian or curvlinops, a checkpoint at a time: TOOL SIZE DATA.npz OUT.npz [COUNT]
 
 Prints one JSON line, and keeps the numbers of each in OUT. COUNT measures that many only: one costs
 as much as another.
@@ -16,14 +16,15 @@ import torch
 from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from checkpoints import COUNT, SIZES, checkpoints
+from checkpoints import COUNT, checkpoints, examples
 
 PRODUCTS = 20
 
 
 def network(params: dict[str, np.ndarray]) -> nn.Module:
     """The perceptron with these weights."""
-    inputs, hidden, classes = SIZES
+    inputs, hidden = params["w1"].shape
+    classes = len(params["b2"])
     model = nn.Sequential(
         nn.Flatten(), nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, classes)
     )
@@ -58,19 +59,16 @@ def by_curvlinops(model: nn.Module, data: tuple) -> tuple[float, list[float]]:
     return top, ((of @ signs) * signs).sum(0).tolist()
 
 
-def main(tool: str, data: str, out: str, count: str = str(COUNT)) -> None:
+def main(tool: str, size: str, data: str, out: str, count: str = str(COUNT)) -> None:
     """Measures every checkpoint and prints."""
     warnings.simplefilter("ignore")
-    arrays = np.load(data)
-    examples = (
-        torch.from_numpy(arrays["train_x"]),
-        torch.from_numpy(arrays["train_y"].astype(np.int64)),
-    )
+    inputs, labels = examples(data, size)
+    batch = torch.from_numpy(inputs), torch.from_numpy(labels.astype(np.int64))
     measure = {"pyhessian": by_pyhessian, "curvlinops": by_curvlinops}[tool]
     torch.manual_seed(0)
-    models = [network(params) for params in islice(checkpoints(), int(count))]
+    models = [network(params) for params in islice(checkpoints(size), int(count))]
     begin = time.perf_counter()
-    found = [measure(model, examples) for model in models]
+    found = [measure(model, batch) for model in models]
     seconds = time.perf_counter() - begin
     tops, samples = np.array([top for top, _ in found]), np.array([s for _, s in found])
     errors = samples.std(1, ddof=1) / samples.shape[1] ** 0.5

@@ -6,21 +6,24 @@
 
 from row import Row, Side
 
-_PEER = "benchmarks/peers/torch_curvature.py"
+_OURS, _PEER = "benchmarks/sides/minima_curvature.py", "benchmarks/peers/torch_curvature.py"
+_TITLES = {"large": "784-128-10 over 3,200 images", "small": "49-64-10 over 1,000 images"}
 
 
-def _peer(tool: str, name: str) -> Side:
-    return Side(name, (_PEER, tool, "{data}", "{folder}/out.npz", "4"), peer=True)
+def _row(name: str, size: str, count: int) -> Row:
+    def peer(tool: str, title: str) -> Side:
+        return Side(title, (_PEER, tool, size, "{data}", "{folder}/out.npz", str(count)), peer=True)
 
-
-ROWS = [
-    Row(
-        "curvature",
-        "λmax (20 products), trace (20 probes) of 32 MLPs (peers: of 4), with compiling",
-        Side("minima", ("benchmarks/sides/minima_curvature.py", "{data}", "{folder}/out.npz")),
-        (_peer("pyhessian", "PyHessian"), _peer("curvlinops", "curvlinops")),
+    return Row(
+        name,
+        f"λmax (20 products) and trace (20 probes) of 32 MLPs {_TITLES[size]} (peers: of {count}), "
+        "with compiling",
+        Side("minima", (_OURS, size, "{data}", "{folder}/out.npz")),
+        (peer("pyhessian", "PyHessian"), peer("curvlinops", "curvlinops")),
         5.0,
         per="minima",
         data="mlp",
     )
-]
+
+
+ROWS = [_row("curvature", "large", 4), _row("curvature_small", "small", 32)]

@@ -170,3 +170,21 @@ def test_as_many_labels_as_inputs():
         chunks(np.zeros((3, 1)), np.zeros(2), 10)
     with pytest.raises(ValueError, match="0 inputs and 0 labels"):
         chunks(np.zeros((0, 1)), np.zeros(0), 10)
+
+
+@pytest.mark.parametrize("kind", ["hessian", "gauss_newton", "preconditioned"])
+@pytest.mark.parametrize("chunk", [7, 100])
+def test_the_quadratic_form_is_the_vector_times_the_product(dtype, kind, chunk):
+    inputs, labels = data(dtype)
+    rng = np.random.default_rng(3)
+    params = [jnp.asarray(rng.normal(size=size), dtype) for size in ((4, 5), (5, 3))]
+
+    def apply(params, x):
+        return jnp.tanh(x @ params[0]) @ params[1]
+
+    of = (Objective(apply, cross_entropy), params, chunks(inputs, labels, chunk, dtype))
+    operator = operators.gauss_newton(*of) if kind == "gauss_newton" else operators.hessian(*of)
+    if kind == "preconditioned":
+        operator = operators.preconditioned(operator, jnp.linspace(0.1, 2, 35, dtype=dtype))
+    vector = jnp.asarray(rng.normal(size=35), dtype)
+    agree(operator.quadratic(vector), float(vector @ operator(vector)), dtype)

@@ -3,6 +3,7 @@
 Everything is traced: under `jax.lax.map` or `jax.vmap` one compilation measures many minima.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -86,7 +87,7 @@ def power_iteration(operator: Operator, key: jax.Array, steps: int = 100) -> Est
 def trace(operator: Operator, key: jax.Array, probes: int = 30) -> Estimate:
     """Hutchinson's estimate (1989): the mean of vᵀ A v over random signs v."""
     signs = _signs(operator, key, probes)
-    return mean_of(jnp.sum(signs * _products(operator, signs), axis=1))
+    return mean_of(_each(operator.quadratic, signs))
 
 
 def trace_plus_plus(operator: Operator, key: jax.Array, products: int = 60) -> Estimate:
@@ -96,8 +97,8 @@ def trace_plus_plus(operator: Operator, key: jax.Array, products: int = 60) -> E
     probes; the standard error is the probes'.
     """
     basis, rest = _range_and_rest(operator, key, products // 3)
-    inside = jnp.sum(basis * _products(operator, basis))
-    outside = mean_of(jnp.sum(rest * _products(operator, rest), axis=1))
+    inside = jnp.sum(_each(operator.quadratic, basis))
+    outside = mean_of(_each(operator.quadratic, rest))
     return _judged(inside + outside.value, outside.standard_error, len(rest))
 
 
@@ -108,8 +109,8 @@ def squared_frobenius(operator: Operator, key: jax.Array, products: int = 90) ->
     intervals over thirty probes hold in 92 % of draws only (measured).
     """
     basis, rest = _range_and_rest(operator, key, products // 3)
-    inside = jnp.sum(jnp.square(_products(operator, basis)))
-    outside = mean_of(jnp.sum(jnp.square(_products(operator, rest)), axis=1))
+    inside = jnp.sum(jnp.square(_each(operator, basis)))
+    outside = mean_of(jnp.sum(jnp.square(_each(operator, rest)), axis=1))
     return _judged(inside + outside.value, outside.standard_error, len(rest))
 
 
@@ -118,7 +119,7 @@ def trace_and_frobenius(
 ) -> tuple[Estimate, Estimate]:
     """`trace_plus_plus` and `squared_frobenius` from the same products, each as good as alone."""
     basis, rest = _range_and_rest(operator, key, products // 3)
-    along, across = _products(operator, basis), _products(operator, rest)
+    along, across = _each(operator, basis), _each(operator, rest)
 
     def whole(inside: jax.Array, outside: jax.Array) -> Estimate:
         found = mean_of(jnp.sum(outside, axis=1))
@@ -139,15 +140,15 @@ def density(operator: Operator, key: jax.Array, probes: int = 10, steps: int = 8
     return flat._replace(weights=flat.weights / probes)
 
 
-def _products(operator: Operator, vectors: jax.Array) -> jax.Array:
-    """A times each row of (count, dimension).
+def _each(function: Callable[[jax.Array], jax.Array], vectors: jax.Array) -> jax.Array:
+    """A function of each row of (count, dimension).
 
     On CPUs one after another: several at a time leave the cache and take two to five times as long
     (measured, MLP of 6,538 parameters, 1,000 examples).
     """
     if jax.default_backend() == "cpu":
-        return jax.lax.map(operator, vectors)
-    return jax.vmap(operator)(vectors)
+        return jax.lax.map(function, vectors)
+    return jax.vmap(function)(vectors)
 
 
 def _range_and_rest(operator: Operator, key: jax.Array, count: int) -> tuple[jax.Array, jax.Array]:
@@ -158,7 +159,7 @@ def _range_and_rest(operator: Operator, key: jax.Array, count: int) -> tuple[jax
     """
     count = min(count, operator.dimension)
     sketch_key, probe_key = jax.random.split(key)
-    sketch = _products(operator, _signs(operator, sketch_key, count))
+    sketch = _each(operator, _signs(operator, sketch_key, count))
     basis = _orthonormal(sketch)
     probes = _signs(operator, probe_key, count)
     return basis, probes - (probes @ basis.T) @ basis

@@ -1,0 +1,114 @@
+"""What sharp_vs_flat leaves on disk, and `present`, which also prints it."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from judged import Judged, failures_first, verdict_entries
+from minima.claims.choosing import UndecidedError
+from minima.claims.figures import write_figures
+from minima.claims.intervals import Interval
+from minima.claims.two_level import crossed_interval
+from minima.record.board import Board
+from minima.record.files import write_atomically
+from minima.sweep.run import Prepared
+from sharp_arms import Minima
+from sharp_association import associate
+from sharp_claims import EQUAL, TUNED, ratio_interval
+from sharp_config import SharpConfig
+from sharp_figures import all_figures
+from sharp_findings import Findings
+from sharp_landscapes import Landscapes, look
+from sharp_panels import SHARPNESS
+from sharp_report import conclusions, lines
+from sharp_split import split
+
+
+def present(
+    config: SharpConfig, prepared: Prepared, found: Findings, judged: Sequence[Judged]
+) -> None:
+    """Prints everything, and writes verdict.json and the figures."""
+    around = look(config, found.main)
+    print("\n".join(lines(found, judged, around.attack if around else None)) + "\n")
+    path = prepared.directory / "verdict.json"
+    write_atomically(path, verdict_json(prepared, found, judged, around))
+    print(f"verdict:  {path}")
+    pictures = all_figures(found, around, prepared.run_id)
+    write_figures(prepared.directory, pictures)
+    if prepared.plan.config.record.tensorboard:
+        images = {f"verdict/{name}": picture.png for name, picture in pictures.items()}
+        Board(prepared.directory, dict(prepared.plan.grid.axes)).add_figures(images)
+    print(f"figures:  {prepared.directory / 'figures'}: {', '.join(pictures)}")
+    print(f"results:  {prepared.directory / 'results.csv'}")
+
+
+def verdict_json(
+    prepared: Prepared,
+    found: Findings,
+    judged: Sequence[Judged],
+    around: Landscapes | None,
+) -> str:
+    """The same for a program to read. It holds no times: the same command writes the same bytes."""
+    verdicts = {claim.id: verdict.verdict for claim, verdict in judged}
+    small = found.main["small"]
+    pairs = {EQUAL: found.main["large"], TUNED: found.main["tuned"]}
+    everything = (*found.main.values(), *(after for _, after in found.switched.values()))
+    content = {
+        "run": prepared.run_id,
+        "arms": {minima.name: _arm(minima) for minima in everything},
+        "ratios": {
+            about: {name: _limits(ratio_interval(arm, small, name)) for name in SHARPNESS}
+            for about, arm in pairs.items()
+        },
+        "split_at_loss": found.level,
+        "split": {
+            about: {name: _parts(split(arm, small, name)) for name in ("lambda_max", "trace")}
+            for about, arm in pairs.items()
+        },
+        "attack": [asdict(row) for row in around.attack.rows] if around else None,
+        "association": {name: _association(found, name) for name in (*SHARPNESS, "loss")},
+        "conclusions": list(conclusions(found, verdicts)),
+        "verdicts": verdict_entries(failures_first(judged)),
+        "notes": list(found.arms.notes),
+    }
+    return json.dumps(_finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _arm(minima: Minima) -> dict[str, Any]:
+    return {
+        "about": minima.arm.about,
+        "run": minima.arm.reading.run.path.name,
+        "test_accuracy": crossed_interval(minima.hits).limits(),
+        "medians": {name: float(np.nanmedian(v)) for name, v in minima.values.items()},
+        "not_converged": {n: int(v.sum()) for n, v in minima.unsure.items() if v.any()},
+    }
+
+
+def _association(found: Findings, name: str) -> dict[str, Any] | None:
+    try:
+        is_ = associate(found.plane, name)
+    except UndecidedError:
+        return None
+    intervals = {"tau": is_.tau, "psi": is_.psi, "partial": is_.partial}
+    limits = {statistic: _limits(interval) for statistic, interval in intervals.items()}
+    return {**limits, "worst_sign_error": is_.worst}
+
+
+def _limits(interval: Interval | None) -> dict[str, float] | None:
+    return None if interval is None else interval.limits()
+
+
+def _parts(parts: Mapping[str, Interval] | None) -> dict[str, Any] | None:
+    return None if parts is None else {name: part.limits() for name, part in parts.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

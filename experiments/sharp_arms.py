@@ -1,7 +1,7 @@
 """Arms of sharp_vs_flat: cells of trained sweeps, what they predict, and what was measured."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -89,12 +89,6 @@ class Minima:
     def name(self) -> str:
         """Of the arm."""
         return self.arm.name
-
-    def with_more(self, other: "Minima") -> "Minima":
-        """With what was measured at the same points by another panel."""
-        return replace(
-            self, values={**self.values, **other.values}, unsure={**self.unsure, **other.unsure}
-        )
 
 
 def measured(arm: Arm, panel: Panel, examples: int, points: Sequence[Point | None] = ()) -> Minima:

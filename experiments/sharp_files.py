@@ -25,7 +25,9 @@ from sharp_findings import Findings
 from sharp_landscapes import Landscapes, look
 from sharp_panels import SHARPNESS
 from sharp_report import conclusions, lines
-from sharp_split import split
+from sharp_split import Spread
+
+_PAIRS = {EQUAL: "large", TUNED: "tuned"}
 
 
 def present(
@@ -55,20 +57,17 @@ def verdict_json(
     """The same for a program to read. It holds no times: the same command writes the same bytes."""
     verdicts = {claim.id: verdict.verdict for claim, verdict in judged}
     small = found.main["small"]
-    pairs = {EQUAL: found.main["large"], TUNED: found.main["tuned"]}
     everything = (*found.main.values(), *(after for _, after in found.switched.values()))
     content = {
         "run": prepared.run_id,
         "arms": {minima.name: _arm(minima) for minima in everything},
         "ratios": {
-            about: {name: _limits(ratio_interval(arm, small, name)) for name in SHARPNESS}
-            for about, arm in pairs.items()
+            about: {
+                name: _limits(ratio_interval(found.main[key], small, name)) for name in SHARPNESS
+            }
+            for about, key in _PAIRS.items()
         },
-        "split_at_loss": found.level,
-        "split": {
-            about: {name: _parts(split(arm, small, name)) for name in ("lambda_max", "trace")}
-            for about, arm in pairs.items()
-        },
+        "split": {about: _parts(found.parts[key]) for about, key in _PAIRS.items()},
         "attack": [asdict(row) for row in around.attack.rows] if around else None,
         "association": {name: _association(found, name) for name in (*SHARPNESS, "loss")},
         "conclusions": list(conclusions(found, verdicts)),
@@ -102,8 +101,13 @@ def _limits(interval: Interval | None) -> dict[str, float] | None:
     return None if interval is None else interval.limits()
 
 
-def _parts(parts: Mapping[str, Interval] | None) -> dict[str, Any] | None:
-    return None if parts is None else {name: part.limits() for name, part in parts.items()}
+def _parts(parts: Mapping[str, Spread] | None) -> dict[str, Any] | None:
+    if parts is None:
+        return None
+    return {
+        name: {part: interval.limits() for part, interval in spread.items()}
+        for name, spread in parts.items()
+    }
 
 
 def _finite(value: Any) -> Any:

@@ -23,7 +23,8 @@ from sharp_arms import (
     unmeasured,
 )
 from sharp_config import SharpConfig
-from sharp_panels import forms, matched
+from sharp_panels import forms
+from sharp_split import Spread, splits
 
 Train = Callable[[str, SweepConfig], Prepared | None]  # None: stopped before it was done
 
@@ -72,7 +73,7 @@ class Findings:
       random, true: at the same training loss, seed by seed.
       switched: what was, by what was switched, and what came of it.
       plane: all batch sizes and rates at which no seed failed.
-      level: mean training loss in nats to which logits were scaled for `matched` forms.
+      parts: of the ratios of `large` and `tuned` over `small`; None where they can't be split.
     """
 
     arms: Arms
@@ -83,7 +84,7 @@ class Findings:
     true: Minima | None
     switched: Mapping[str, tuple[Minima, Minima]]
     plane: tuple[Minima, ...]
-    level: float
+    parts: Mapping[str, dict[str, Spread] | None]
 
 
 def train_arms(config: SharpConfig, plane: Prepared, train: Train) -> Arms:
@@ -118,18 +119,13 @@ def train_arms(config: SharpConfig, plane: Prepared, train: Train) -> Arms:
 
 
 def measure_arms(config: SharpConfig, arms: Arms) -> Findings:
-    """Measures the minima of reporting seeds, all with two programs."""
+    """Measures the minima of reporting seeds, all by one program."""
     examples = config.controls.measured_examples
-    norm = arms.small.reading.plan.recipe.task.model.settings.norm
-    panel = forms(norm)
+    panel = forms(arms.small.reading.plan.recipe.task.model)
     names = ("small", "large", "tuned", "sam", "asam")
     there = {name: arm for name in names if (arm := getattr(arms, name)) is not None}
     print(f"measuring  {len(there)} arms", flush=True)
     main = {name: measured(arm, panel, examples) for name, arm in there.items()}
-    # The loss that all of them can be brought to by smaller logits, as sharp ones lie high.
-    level = float(max(np.nanmax(minima.values["loss"]) for minima in main.values()))
-    for name, minima in main.items():
-        main[name] = minima.with_more(measured(minima.arm, matched(norm, level), examples))
     print(f"measuring  {len(arms.plane)} points of the plane, switches, controls", flush=True)
     switched = {
         name: (main[sharp_stages.SWITCHES[name]], measured(arm, panel, examples))
@@ -145,7 +141,7 @@ def measure_arms(config: SharpConfig, arms: Arms) -> Findings:
         true=true,
         switched=switched,
         plane=tuple(measured(arm, panel, examples) for arm in arms.plane),
-        level=level,
+        parts={key: splits(main[key], main["small"], examples) for key in ("large", "tuned")},
     )
 
 

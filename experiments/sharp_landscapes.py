@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from minima.landscape import estimators, families, forms, operators
+from minima.landscape import estimators, forms, operators
 from minima.landscape.estimators import Ritz
 from minima.landscape.forms import GaugeReport
-from minima.landscape.objective import Chunks, Objective, Params, chunks, cross_entropy
+from minima.landscape.objective import Chunks, Objective, Params, chunks, task_loss
 from minima.landscape.surfaces import (
     Slice,
     StraightPath,
@@ -26,7 +26,7 @@ from minima.sweep.program import blank_initial
 from minima.tasks.task import to_arrays
 from sharp_arms import Arm, Minima
 from sharp_config import SharpConfig
-from sharp_panels import COUNTERPARTS
+from sharp_panels import COUNTERPARTS, rescalings_of
 
 _REACH = 1.0  # of slices and surfaces, in units of the weights
 _DENSITY_PROBES, _DENSITY_STEPS = 4, 60
@@ -55,8 +55,8 @@ def look(config: SharpConfig, main: Mapping[str, Minima]) -> Landscapes | None:
     if place is None:
         return None
     small = main["small"].arm
-    objective, data = _objective(small, place, config.controls.measured_examples)
-    params = {name: _params(minima.arm, place) for name, minima in main.items()}
+    objective, data = objective_of(small, place, config.controls.measured_examples)
+    params = {name: params_of(minima.arm, place) for name, minima in main.items()}
     ends = ("small", "large", "tuned")
     size = config.controls.surface_points
     names = {name: minima.name for name, minima in main.items()}
@@ -103,9 +103,8 @@ def look(config: SharpConfig, main: Mapping[str, Minima]) -> Landscapes | None:
 def _attack(arm: Arm, place: int, params: Mapping[str, Params], examples: int) -> GaugeReport:
     """Can rescaling turn the order of large and small around?"""
     fewer = min(examples or _ATTACKED_EXAMPLES, _ATTACKED_EXAMPLES)
-    objective, data = _objective(arm, place, fewer)
-    norm = arm.reading.plan.recipe.task.model.settings.norm
-    rescalings = families.rescalings(params["small"], norm)
+    objective, data = objective_of(arm, place, fewer)
+    rescalings = rescalings_of(arm.reading.plan.recipe.task.model, params["small"])
     names = [name for pair in COUNTERPARTS.items() for name in pair]
     measures = {name: forms.MEASURES[name] for name in names}
     return forms.gauge_report(
@@ -121,7 +120,8 @@ def _sound_place(main: Mapping[str, Minima]) -> int | None:
     return None
 
 
-def _params(arm: Arm, place: int) -> Params:
+def params_of(arm: Arm, place: int) -> Params:
+    """The minimum of an arm at one place of its reporting seeds."""
     return minimum_of(_snapshot(arm, place))[0]
 
 
@@ -132,7 +132,7 @@ def _snapshot(arm: Arm, place: int) -> Snapshot:
     return from_arrays(reading.snapshots.read(*point), blank_initial(reading.plan.recipe))
 
 
-def _objective(arm: Arm, place: int, examples: int) -> tuple[Objective, Chunks]:
+def objective_of(arm: Arm, place: int, examples: int) -> tuple[Objective, Chunks]:
     """The arm's network and training loss; running statistics, if any, are its own."""
     plan = arm.reading.plan
     task, arrays = plan.recipe.task, to_arrays(plan.dataset, plan.recipe.task.model.dtype)
@@ -140,4 +140,4 @@ def _objective(arm: Arm, place: int, examples: int) -> tuple[Objective, Chunks]:
     count = examples or len(plan.dataset.train)
     inputs = task.prepare(arrays, jnp.asarray(arrays.train[0][:count]))
     data = chunks(np.asarray(inputs), arrays.train[1][:count], count)
-    return Objective(lambda p, x: task.model.apply(p, state, x)[0], cross_entropy), data
+    return Objective(lambda p, x: task.model.apply(p, state, x)[0], task_loss(task)), data

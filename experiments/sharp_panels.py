@@ -9,10 +9,11 @@ from jax.flatten_util import ravel_pytree
 
 from minima.landscape import estimators, families, gauges, norms, operators, sharpness
 from minima.landscape.estimators import Estimate, known
+from minima.landscape.gauges import Rescaling
 from minima.landscape.objective import Chunks, Objective, Params
 from minima.landscape.operators import Operator
 from minima.landscape.panels import Panel, Subject
-from minima.landscape.split import scale_to_loss
+from minima.tasks.models import Model
 
 # What rescalings change, and the counterpart of each that none does (`landscape.forms`).
 COUNTERPARTS = {
@@ -22,7 +23,7 @@ COUNTERPARTS = {
     "gaussian_sharpness": "average_sharpness",
     "keskar_sharpness": "relative_box",
 }
-CANONICAL, MATCHED = "_canonical", "_matched"
+CANONICAL = "_canonical"
 RAW, INVARIANT = tuple(COUNTERPARTS), tuple(COUNTERPARTS.values())
 SHARPNESS = (*RAW, *(name + CANONICAL for name in RAW), *INVARIANT)
 _WORDS = {
@@ -48,15 +49,22 @@ def spelled(name: str) -> str:
     return _WORDS[plain] + (" (canonical)" if plain != name else "")
 
 
+def rescalings_of(model: Model, params: Params) -> tuple[Rescaling, ...]:
+    """The exact rescalings of a model's family."""
+    settings, residual = model.settings, model.name in ("mlp_residual", "resnet")
+    known = families.rescalings(params, settings.norm, settings.activation, residual)
+    return tuple(rescaling for rescaling in known if rescaling.exact)
+
+
 @functools.lru_cache
-def forms(norm: str) -> Panel:
-    """Loss, norms, and sharpness as it is and in the canonical gauge; `norm` is the model's."""
+def forms(model: Model) -> Panel:
+    """Loss, norms, and sharpness as it is, in the canonical gauge, and invariant."""
 
     def measure(
         objective: Objective, subject: Subject, data: Chunks, key: jax.Array
     ) -> dict[str, Estimate]:
         params = subject.params
-        canonical = gauges.canonical(params, families.rescalings(params, norm))
+        canonical = gauges.canonical(params, rescalings_of(model, params))
         weights = ravel_pytree(params)[0]
         relative = operators.relative(operators.hessian(objective, params, data), weights)
         found = {
@@ -85,25 +93,7 @@ def forms(norm: str) -> Panel:
 
         return found | _of_both(plain, params, canonical, ("", CANONICAL))
 
-    return Panel(f"forms-{norm}", measure)
-
-
-@functools.lru_cache
-def matched(norm: str, level: float) -> Panel:
-    """Curvature with logits scaled so that the mean loss is `level`, as it is and canonical."""
-
-    def measure(
-        objective: Objective, subject: Subject, data: Chunks, key: jax.Array
-    ) -> dict[str, Estimate]:
-        params = scale_to_loss(objective, subject.params, data, level)
-        canonical = gauges.canonical(params, families.rescalings(params, norm))
-
-        def plain(at: Params) -> dict[str, Estimate]:
-            return _curvature(operators.hessian(objective, at, data), key)
-
-        return _of_both(plain, params, canonical, (MATCHED, CANONICAL + MATCHED))
-
-    return Panel(f"matched-{norm}-{level:.6g}", measure)
+    return Panel("forms", measure)
 
 
 def _of_both(

@@ -25,7 +25,7 @@ from sharp_claims import (
 from sharp_config import SharpConfig
 from sharp_findings import Findings
 from sharp_panels import CANONICAL, COUNTERPARTS, SHARPNESS, spelled
-from sharp_split import PARTS, split
+from sharp_split import PARTS
 
 _COLUMNS = ("lambda_max", "trace", "adaptive_sharpness", "keskar_sharpness", "distance")
 _NAME, _CELL = 32, 40  # columns of a table
@@ -108,18 +108,19 @@ def _table_row(name: str, *cells: str) -> str:
 def _split_lines(found: Findings) -> Iterator[str]:
     yield ""
     yield (
-        "the same ratios in doublings = weight norm (gone in the canonical gauge) + confidence "
-        f"(gone at a training loss of {found.level:.3g} nats, logits scaled) + shape"
+        "the same ratios in doublings = confidence (gone at one training loss, read-out scaled) + "
+        "weight norm (gone in the canonical gauge) + shape; norm in brackets if it goes first"
     )
-    yield f"  {'':<28}" + "".join(f"{part:>24}" for part in ("total", *PARTS))
+    columns = ("total", *PARTS, "norm first")
+    yield f"  {'':<28}" + "".join(f"{part:>24}" for part in (*columns[:-1], "(norm first)"))
     for about, key in ((EQUAL, "large"), (TUNED, "tuned")):
-        for name in ("lambda_max", "trace"):
-            parts = split(found.main[key], found.main["small"], name)
-            if parts is None:
-                yield f"  {about + ', ' + name:<28}  not split: a seed failed or has none"
-                continue
-            cells = "".join(f"{spell(parts[part]):>24}" for part in ("total", *PARTS))
-            yield f"  {about + ', ' + name:<28}{cells}"
+        parts = found.parts[key]
+        if parts is None:
+            yield f"  {about:<28}  not split: a seed failed, or networks have running statistics"
+            continue
+        for name, spread in parts.items():
+            cells = "".join(f"{spell(spread[part]):>24}" for part in columns)
+            yield f"  {about + ', ' + spelled(name):<28}{cells}"
 
 
 def _attack_lines(attack: GaugeReport | None) -> Iterator[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from minima.claims.claim import FAIL, PASS
+from minima.landscape.split import parts
 from minima.runtime.errors import UserError
 from minima.sweep.budgets import parse_budget
 from minima.sweep.config import TrainingConfig
@@ -16,9 +17,9 @@ from sharp_association import associate, taus
 from sharp_claims import judge, ratio_interval
 from sharp_config import ArmsConfig, ControlsConfig, SharpConfig
 from sharp_findings import Findings
-from sharp_panels import CANONICAL, MATCHED, SHARPNESS
+from sharp_panels import SHARPNESS
 from sharp_report import conclusions
-from sharp_split import PARTS, split
+from sharp_split import PARTS, spread
 
 SEEDS, TESTS = 10, 400
 RNG = np.random.default_rng(0)
@@ -37,7 +38,14 @@ def minima(name="", factor=1.0, accuracy=0.7, **values):
 def findings(large, tuned, **others):
     main = {"small": minima("small"), "large": large, "tuned": tuned}
     nothing = dict.fromkeys(("noisy", "noisy_sam", "random", "true"))
-    return Findings(None, main, switched={}, plane=(), level=0.1, **(nothing | others))
+    return Findings(
+        None,
+        main,
+        switched={},
+        plane=(),
+        parts={"large": None, "tuned": None},
+        **(nothing | others),
+    )
 
 
 def verdicts(found):
@@ -72,26 +80,19 @@ def test_a_ratio_needs_every_seed():
     )
 
 
-@pytest.mark.parametrize(
-    ("logs", "expected"),
-    [
-        # as it is, canonical, at one loss, both: what is the ratio made of?
-        ((3, 0, 3, 0), {"norm": 3, "confidence": 0, "shape": 0}),
-        ((3, 3, 0, 0), {"norm": 0, "confidence": 3, "shape": 0}),
-        ((3, 3, 3, 3), {"norm": 0, "confidence": 0, "shape": 3}),
-        ((4, 2, 1, 1), {"norm": 1, "confidence": 2, "shape": 1}),  # means of both orders
-    ],
-)
-def test_parts_of_a_ratio(logs, expected):
-    forms = ("", CANONICAL, MATCHED, CANONICAL + MATCHED)
-    values = {
-        f"trace{form}": np.full(SEEDS, 2.0**log) for form, log in zip(forms, logs, strict=True)
-    }
-    ones = {name: np.ones(SEEDS) for name in values}
-    parts = split(minima(**values), minima(**ones), "trace")
-    found = {part: parts[part].estimate for part in PARTS}
-    assert found == pytest.approx(expected)
-    assert sum(found.values()) == pytest.approx(parts["total"].estimate)
+def test_parts_of_a_ratio_add_up_and_are_in_doublings():
+    logs = [np.log(2.0) * np.full((SEEDS, 2), value) for value in (4, 1, 2, 0.5)]
+    found = spread(parts(*logs))["trace"]
+    estimates = {part: found[part].estimate for part in PARTS}
+    assert estimates == pytest.approx({"norm": 0.5, "confidence": 3, "shape": 0.5})
+    assert sum(estimates.values()) == pytest.approx(found["total"].estimate)
+    assert found["norm first"].estimate == pytest.approx(2)
+
+
+def test_a_split_needs_every_seed():
+    logs = [np.zeros((SEEDS, 2)) for _ in range(4)]
+    logs[0][3, 0] = np.nan
+    assert spread(parts(*logs)) is None
 
 
 def plane(measure):
@@ -165,10 +166,9 @@ def test_the_smoke_preset(python, script, run_path, tmp_path):
     rows = {row["name"]: row for row in content["attack"]}
     assert rows["adaptive_sharpness"]["invariant"]
     assert rows["trace"]["flipped"]
-    for parts in content["split"]["equal rate"].values():
-        assert sum(parts[part]["estimate"] for part in PARTS) == pytest.approx(
-            parts["total"]["estimate"]
-        )
+    for split in content["split"]["equal rate"].values():
+        total = sum(split[part]["estimate"] for part in PARTS)
+        assert total == pytest.approx(split["total"]["estimate"])
     names = {path.stem for path in (folder / "figures").glob("*.svg")}
     assert names >= {"ratios", "gap", "slices", "surfaces", "paths", "spectra"}
     # Again: nothing is trained or measured a second time, and the verdict is the same to the byte.

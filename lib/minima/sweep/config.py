@@ -62,6 +62,11 @@ def _clip(value: float) -> None:
         raise ValueError("must be above 0; use inf for no clipping")
 
 
+def _probability(value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError("must be at least 0 and at most 1")
+
+
 def _share(value: float) -> None:
     if not 0 < value <= 1:
         raise ValueError("must be above 0 and at most 1")
@@ -217,7 +222,7 @@ class TrainingConfig:
     dropout: float = _leaf(0.0, "probability of dropping a unit", check=_PROBABILITY)
     label_smoothing: float = _leaf(0.0, "share of the uniform target", check=_PROBABILITY)
     label_noise: float = _leaf(
-        0.0, "probability that a training label is redrawn at random", check=_PROBABILITY
+        0.0, "probability that a training label is redrawn at random", check=_probability
     )
     sharpness_aware: Literal["none", "sam", "asam"] = _leaf(
         "none", "gradients from where the loss rises most nearby (SAM), measured by weight (ASAM)"

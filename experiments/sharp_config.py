@@ -79,7 +79,8 @@ class ControlsConfig:
         0.4, "share of training labels redrawn where SAM is to help", check=_probability
     )
     noise_rhos: tuple[float, ...] = _numbers(
-        (0.1, 0.2, 0.4), "radii among which SAM gets its best there, at SGD's best rate and a quarter"
+        (0.1, 0.2, 0.4),
+        "radii among which SAM gets its best there, at SGD's best rate and a quarter",
     )
     noise_climbed: int = _leaf(8, "examples whose gradient SAM climbs there", check=_positive)
     memorised_share: float = _leaf(

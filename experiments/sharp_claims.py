@@ -13,7 +13,7 @@ import numpy as np
 
 from minima.claims.choosing import UndecidedError
 from minima.claims.claim import NUMBER, SIGN, Claim, Measurement, Verdict, judge_claim
-from minima.claims.evidence import Evidence, Floats
+from minima.claims.evidence import NO_EVIDENCE, Evidence, Floats
 from minima.claims.intervals import Interval, t_interval
 from minima.claims.two_level import crossed_interval
 from sharp_arms import Minima
@@ -41,7 +41,7 @@ NEYSHABUR = "Neyshabur 2017, arXiv:1706.08947"
 
 def judge(found: Findings) -> list[Judged]:
     """Every claim on what was found."""
-    return [(claim, judge_claim(claim, _NO_EVIDENCE)) for claim in claims(found)]
+    return [(claim, judge_claim(claim, NO_EVIDENCE)) for claim in claims(found)]
 
 
 def claims(found: Findings) -> Iterator[Claim]:
@@ -181,6 +181,3 @@ def _accuracy(_: Evidence, first: Minima, second: Minima) -> Measurement:
     noisier = max(first.hits, second.hits, key=lambda hits: float(hits.mean(1).std()))
     contrast = first.hits - second.hits
     return Measurement(crossed_interval(contrast), contrast, noisier)
-
-
-_NO_EVIDENCE = Evidence({}, None, (), (), "")

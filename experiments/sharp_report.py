@@ -222,6 +222,7 @@ def _verdict_lines(judged: Sequence[Judged]) -> Iterator[str]:
         if (n := sum(verdict.verdict == name for _, verdict in listed))
     )
     yield f"claims in the tables above: {counts}"
+    yield f"({len(judged)} claims, each at 95 %: nothing is corrected for their number)"
     others = [each for each in judged if each[0].id not in tables]
     yield from verdict_lines(failures_first(others))
 

@@ -63,8 +63,9 @@ def chosen(names: list[str]) -> list[Row]:
 
 def measure(row: Row, runner: Runner, repeats: int) -> dict[str, Any]:
     """Races our side with the fastest peer; figures are seconds per unit of `row.per`."""
-    first = {peer.name: runner.figure(row, peer) for peer in row.peers}
-    peer = min(row.peers, key=lambda side: first[side.name], default=None)
+    several = len(row.peers) > 1  # an only peer is not raced for nothing
+    first = {peer.name: runner.figure(row, peer) for peer in row.peers if several}
+    peer = min(row.peers, key=lambda side: first.get(side.name, 0), default=None)
     runner.figure(row, row.ours)  # so that caches of both are warm
     ours, theirs = [], []
     for i in range(repeats):

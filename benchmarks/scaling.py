@@ -19,6 +19,8 @@ from workloads import WORKLOADS, Workload
 
 HERE = Path(__file__).parent
 EXAMPLES, BATCH, EVALUATIONS = 20_000, 64, 5  # of a cell: five epochs of 4,000
+_PARTS = ("example", "micro_step", "update", "evaluation", "cell", "record", "measure")
+SPLITS = 7_000  # examples of the last look
 PASSES = 8  # over the parameters in an update: gradient, momentum, weights, read and written
 SHARES = (0.03, 0.1, 0.3)  # of peak arithmetic under a wide vmap of small networks
 
@@ -79,17 +81,26 @@ def core_seconds(parts: dict[str, Any]) -> dict[str, float]:
 
 def hours(work: Workload, parts: dict[str, Any], device: Device, cells: int, share: float) -> float:
     """Of a sweep on a machine, at a share of peak arithmetic: the slower of device and records."""
-    looks = EVALUATIONS * 1000 / 3  # a forward pass is a third of a training pass
+    looks = (EVALUATIONS * 1000 + SPLITS) / 3  # a forward pass is a third of a training pass
     arithmetic = work.flops * (EXAMPLES + looks) / (share * device.flops)
     memory = EXAMPLES / BATCH * PASSES * 4 * parts["parameters"] / device.bandwidth
     training = cells * (arithmetic + memory) / device.count
-    return max(training, cells * parts["cell"] / device.hosts) / 3600
+    return max(training, cells * parts["record"] / device.hosts) / 3600
 
 
 def page(kept: dict[str, Any]) -> str:
     """scaling.md."""
     lines = [_HEAD.format(commit=kept["commit"], examples=EXAMPLES, batch=BATCH, looks=EVALUATIONS)]
-    names = ("compile", "example", "micro_step", "update", "evaluation", "cell")
+    names = (
+        "compile",
+        "example",
+        "micro_step",
+        "update",
+        "evaluation",
+        "cell",
+        "record",
+        "measure",
+    )
     lines.append(
         "| model | parameters | compile, s | " + " | ".join(f"{n}, µs" for n in names[1:]) + " |"
     )
@@ -131,7 +142,9 @@ Written by `python benchmarks/scaling.py` (commit {commit}). A sweep takes
 
 with a cell of {examples:,} examples in batches of {batch}, and {looks} looks at the validation set
 (1,000 images, or 1,227 windows of text). `cell` is a finished cell's last look at all splits and
-its record on disk.
+its record on disk; `record` of that the record alone, which the host writes while devices train;
+`measure` comes on top where every minimum is measured (curvature, sharpness and noise over 1,000
+examples).
 
 ## Measured: one core of a CPU
 """

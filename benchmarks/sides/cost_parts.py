@@ -1,8 +1,9 @@
 """What a sweep's parts cost on one device: cost_parts.py MODEL. Prints one JSON line.
 
 Seconds to compile, per micro-step, per example, per update, per look at the validation set, per
-finished cell (its last look at all splits and its record on disk). Each is the slope between two
-measurements that differ in nothing else.
+finished cell (its last look at all splits and its record on disk): slopes between two measurements
+that differ in nothing else. Of a finished cell's, what its record takes alone; and what measuring a
+minimum takes (the default panels over 1,000 examples).
 """
 
 import dataclasses
@@ -17,10 +18,16 @@ import jax
 import numpy as np
 
 from minima import sweep
+from minima.landscape.panels import PANELS
+from minima.landscape.run_measures import kept_minima, measure_points
+from minima.record import cells as cell_lines
+from minima.record import results
+from minima.record.board import Board
 from minima.runtime import devices
 from minima.sweep.budgets import Budget
 from minima.sweep.lane import Recipe
 from minima.sweep.program import AXIS, Layout, blank_order, compile_program, empty_lanes
+from minima.sweep.run import Prepared
 from minima.tasks.task import to_arrays
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -83,21 +90,46 @@ class Bench:
         return lanes, time.perf_counter() - begin
 
 
-def whole_sweep(model: str, cells: int, evaluations: int) -> float:
-    """Training seconds of a run of cells of one short epoch, records and all."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = configure(WORKLOADS[model], folder, 1, seeds=cells)
-        config = dataclasses.replace(
-            config,
-            grid=dataclasses.replace(config.grid, batch_sizes=(32,), learning_rates=(1e-4,)),
-            training=dataclasses.replace(
-                config.training, budget=Budget(steps=evaluations), evaluations=evaluations
-            ),
+def whole_sweep(model: str, folder: Path, cells: int, evaluations: int) -> tuple[float, Prepared]:
+    """Training seconds of a run of cells of one short epoch, records and all; and the run."""
+    config = configure(WORKLOADS[model], str(folder), 1, seeds=cells)
+    config = dataclasses.replace(
+        config,
+        grid=dataclasses.replace(config.grid, batch_sizes=(32,), learning_rates=(1e-4,)),
+        training=dataclasses.replace(
+            config.training, budget=Budget(steps=evaluations), evaluations=evaluations
+        ),
+    )
+    prepared = sweep.prepare(config, "benchmark")
+    sweep.execute(prepared, "")
+    info = json.loads((prepared.directory / "run.json").read_text())
+    return info["train_seconds"], prepared
+
+
+def record(prepared: Prepared, folder: Path) -> float:
+    """Seconds to put a finished cell on disk and into TensorBoard."""
+    run = results.load(prepared.directory)
+    board = Board(folder, run.axes)
+    board.start([])
+    begin = time.perf_counter()
+    for cell in run.cells:
+        cell_lines.append(folder / "cells.jsonl", cell)
+        board.add(cell)
+    return (time.perf_counter() - begin) / len(run.cells)
+
+
+def measure(prepared: Prepared) -> float:
+    """Seconds to measure a minimum, without compiling."""
+    mesh = devices.make_mesh(AXIS, 1)
+    points = kept_minima(prepared.plan, prepared.directory)
+    seconds = 0.0
+    for name in ("hessian", "sharpness", "noise"):
+        measure_points(
+            prepared.plan, prepared.directory, points, PANELS[name], examples=1000, mesh=mesh
         )
-        prepared = sweep.prepare(config, "benchmark")
-        sweep.execute(prepared, "")
-        info = json.loads((prepared.directory / "run.json").read_text())
-    return info["train_seconds"]
+    for cost in results.load(prepared.directory).info["measures"].values():
+        seconds += cost["seconds"] / cost["minima"]
+    return seconds
 
 
 def main(model: str) -> None:
@@ -109,9 +141,13 @@ def main(model: str) -> None:
     )
     steps = [bench.seconds_per_step(NEVER) for bench in (small, large)]
     per_example = (steps[1] - steps[0]) / (MICROBATCHES[1] - MICROBATCHES[0])
-    few, many = whole_sweep(model, 8, 2), whole_sweep(model, 8, 34)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (few, _), (many, run) = (whole_sweep(model, folder, 8, looks) for looks in (2, 34))
+        more, _ = whole_sweep(model, folder, 40, 2)
+        (folder / "record").mkdir()
+        recorded, measured = record(run, folder / "record"), measure(run)
     looks = (many - few) / 8 / 32
-    more = whole_sweep(model, 40, 2)
     print(
         json.dumps(
             {
@@ -122,6 +158,8 @@ def main(model: str) -> None:
                 "update": small.seconds_per_step(MICROBATCHES[0]) - steps[0],
                 "evaluation": looks,  # with the one update of 32 examples between two looks
                 "cell": (more - few) / 32,
+                "record": recorded,
+                "measure": measured,
                 "parameters": plan.recipe.task.model.count_parameters(),
             }
         )

@@ -8,6 +8,7 @@ minimum takes (the default panels over 1,000 examples).
 
 import dataclasses
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -109,6 +110,7 @@ def whole_sweep(model: str, folder: Path, cells: int, evaluations: int) -> tuple
 def record(prepared: Prepared, folder: Path) -> float:
     """Seconds to put a finished cell on disk and into TensorBoard."""
     run = results.load(prepared.directory)
+    shutil.copy(prepared.directory / "run.json", folder)
     board = Board(folder, run.axes)
     board.start([])
     begin = time.perf_counter()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,7 +38,11 @@ from sharp_landscapes import Landscapes
 from sharp_panels import CANONICAL, COUNTERPARTS, spelled
 
 _FORMS = {"as it is": BLUE, "canonical gauge": ORANGE, "form that no gauge changes": GREEN}
-_ARMS = (BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY, "black")
+_LOOKS: list[dict[str, Any]] = [
+    {"color": colour, "marker": marker}
+    for marker in ("o", "^")
+    for colour in (BLUE, VERMILLION, ORANGE, GREEN, PURPLE, SKY, GREY)
+]
 _LEFT, _WIDE, _GAP, _ROW = 1.5, 2.5, 0.35, 0.42  # inches
 _SHOWN = ("lambda_max", "adaptive_sharpness")
 
@@ -86,16 +91,16 @@ def gap_figure(found: Findings, run: str) -> Picture:
     top = sheet.head(0, "Sharpness against the generalisation gap", about, run) + 0.1
     for place, name in enumerate(_SHOWN):
         plot = sheet.plot(0.75 + place * (_WIDE + 0.9), top, _WIDE, 2.5)
-        for minima, colour in zip(runs, _ARMS, strict=False):
-            plot.scatter(minima.values[name], gaps(minima), s=14, color=colour, alpha=0.7, lw=0)
+        for minima, look in zip(runs, _LOOKS, strict=False):
+            plot.scatter(minima.values[name], gaps(minima), s=16, alpha=0.7, linewidths=0, **look)
         values = np.concatenate([minima.values[name] for minima in runs])
         _value_axis(plot, values[np.isfinite(values)], 10)
         plot.set_xlabel(spelled(name), fontsize=TEXT)
         if place == 0:
             plot.set_ylabel("training less test accuracy (points)", fontsize=TEXT)
             handles = [
-                Line2D([], [], color=c, marker="o", linestyle="none", label=m.name)
-                for m, c in zip(runs, _ARMS, strict=False)
+                Line2D([], [], linestyle="none", label=minima.name, **look)
+                for minima, look in zip(runs, _LOOKS, strict=False)
             ]
             legend_below(plot, handles, columns=2)
         bare(plot)

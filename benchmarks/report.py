@@ -67,7 +67,7 @@ def write(path: Path, results: Path) -> None:
     last: dict[str, dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {}
     for file in sorted(results.glob("*.json")):
         run = json.loads(file.read_text())
-        for found in run["rows"]:
+        for found in run.get("rows", []):  # not in what scaling.py keeps
             last.setdefault(run["machine"]["kind"], {})[found["row"]] = (found, run)
     text = [_HEAD]
     for kind, found_of in sorted(last.items()):

@@ -16,6 +16,7 @@ def _row(model: str) -> Row:
             ),
         ),
         10.0,
+        per="cells",  # the peer trains one of every batch size
         whole=True,
         data=model,
     )

@@ -1,7 +1,6 @@
 """What sharp_vs_flat leaves on disk, and `present`, which also prints it."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +13,7 @@ from minima.claims.figures import write_figures
 from minima.claims.intervals import Interval
 from minima.claims.two_level import crossed_interval
 from minima.record.board import Board
+from minima.record.cells import plain
 from minima.record.files import write_atomically
 from minima.sweep.run import Prepared
 from sharp_arms import Minima
@@ -74,7 +74,7 @@ def verdict_json(
         "verdicts": verdict_entries(failures_first(judged)),
         "notes": list(found.arms.notes),
     }
-    return json.dumps(_finite(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(plain(content), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _arm(minima: Minima) -> dict[str, Any]:
@@ -108,11 +108,3 @@ def _parts(parts: Mapping[str, Spread] | None) -> dict[str, Any] | None:
         name: {part: interval.limits() for part, interval in spread.items()}
         for name, spread in parts.items()
     }
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

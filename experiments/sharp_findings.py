@@ -102,20 +102,20 @@ def train_arms(config: SharpConfig, plane: Prepared, train: Train) -> Arms:
         arm_at("large batch, same rate", reading, 1, small.column),
         arm_at("large batch, tuned rate", reading, 1, large.column),
     )
-    found: dict[str, object] = {}
-    stages: tuple[tuple[str, Callable[[], dict[str, object]]], ...] = (
-        ("SAM", lambda: {"sam": _aware(config, train, "sam", large.batch_size, large.rate)}),
-        ("ASAM", lambda: {"asam": _aware(config, train, "asam", large.batch_size, large.rate)}),
-        ("label noise", lambda: _noisy(config, train)),
-        ("random labels", lambda: _memorised(config, train)),
+    where = (large.batch_size, large.rate)
+    stages: tuple[tuple[str, Callable[[Arms], Arms]], ...] = (
+        ("SAM", lambda arms: replace(arms, sam=_aware(config, train, "sam", *where))),
+        ("ASAM", lambda arms: replace(arms, asam=_aware(config, train, "asam", *where))),
+        ("label noise", lambda arms: _noisy(config, train, arms)),
+        ("random labels", lambda arms: _memorised(config, train, arms)),
     )
     for name, stage in stages:
         try:
-            found |= stage()
+            arms = stage(arms)
         except UndecidedError as error:
             notes.append(f"{name} left out: needs {error}")
-    arms = replace(arms, notes=tuple(notes), **found)  # type: ignore[arg-type]
-    return replace(arms, switched=_switched(config, train, arms), plane=tuple(_sound(reading)))
+    switched = _switched(config, train, arms)
+    return replace(arms, switched=switched, plane=tuple(_sound(reading)), notes=tuple(notes))
 
 
 def measure_arms(config: SharpConfig, arms: Arms) -> Findings:
@@ -141,7 +141,7 @@ def measure_arms(config: SharpConfig, arms: Arms) -> Findings:
         true=true,
         switched=switched,
         plane=tuple(measured(arm, panel, examples) for arm in arms.plane),
-        parts={key: splits(main[key], main["small"], examples) for key in ("large", "tuned")},
+        parts=splits(main["small"], {key: main[key] for key in ("large", "tuned")}, examples),
     )
 
 
@@ -157,7 +157,9 @@ def _same_loss(arms: Arms, panel: Panel, examples: int) -> tuple[Minima | None, 
     return pair[0], pair[1]
 
 
-def _aware(config: SharpConfig, train: Train, kind: str, size: int, rate: float) -> Arm:
+def _aware(
+    config: SharpConfig, train: Train, kind: sharp_stages.Rule, size: int, rate: float
+) -> Arm:
     title = kind.upper()
     radii = config.arms.rhos if kind == "sam" else config.arms.asam_rhos
     tried = []
@@ -169,7 +171,7 @@ def _aware(config: SharpConfig, train: Train, kind: str, size: int, rate: float)
     return best_of(tried)
 
 
-def _noisy(config: SharpConfig, train: Train) -> dict[str, object]:
+def _noisy(config: SharpConfig, train: Train, arms: Arms) -> Arms:
     reading = _stage(train, "label noise", sharp_stages.noisy(config))
     chosen = best_rate(reading, 0)
     tried = []
@@ -180,18 +182,16 @@ def _noisy(config: SharpConfig, train: Train) -> dict[str, object]:
             arm_at("SAM, label noise", beside, 0, column, f", radius {rho:g}")
             for column in range(len(beside.axes[1]))
         ]
-    return {
-        "noisy": arm_at("SGD, label noise", reading, 0, chosen.column),
-        "noisy_sam": best_of(tried),
-    }
+    sgd = arm_at("SGD, label noise", reading, 0, chosen.column)
+    return replace(arms, noisy=sgd, noisy_sam=best_of(tried))
 
 
-def _memorised(config: SharpConfig, train: Train) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for key, labels in (("random", sharp_stages.RANDOM), ("true", sharp_stages.TRUE)):
-        reading = _stage(train, labels, sharp_stages.memorised(config, labels))
-        found[key] = _whole(labels, reading)
-    return found
+def _memorised(config: SharpConfig, train: Train, arms: Arms) -> Arms:
+    random, true = (
+        _whole(labels, _stage(train, labels, sharp_stages.memorised(config, labels)))
+        for labels in (sharp_stages.RANDOM, sharp_stages.TRUE)
+    )
+    return replace(arms, random=random, true=true)
 
 
 def _switched(config: SharpConfig, train: Train, arms: Arms) -> dict[str, Arm]:

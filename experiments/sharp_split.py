@@ -22,20 +22,18 @@ _STEPS, _PROBES = 20, 20
 Spread = Mapping[str, Interval]  # by part, in doublings
 
 
-def splits(first: Minima, second: Minima, examples: int) -> dict[str, Spread] | None:
-    """Both measures' ratios, first over second, split at the larger of both training losses.
+def splits(
+    small: Minima, others: Mapping[str, Minima], examples: int
+) -> dict[str, dict[str, Spread] | None]:
+    """Ratios of others over `small`, by name, split at the larger of both training losses.
 
     None where a seed failed, or where running statistics make every minimum a network of its own.
     """
-    pairs = [pair for pair in zip(first.arm.points(), second.arm.points(), strict=True)]
-    model = first.arm.reading.plan.recipe.task.model
-    if any(None in pair for pair in pairs) or len(pairs) < 2 or model.settings.norm == "batch":
-        return None
-    objective, data = objective_of(first.arm, 0, examples)
-    weights = [
-        _stacked([params_of(minima.arm, place) for place in range(len(pairs))])
-        for minima in (first, second)
-    ]
+    model, points = small.arm.reading.plan.recipe.task.model, small.arm.points()
+    found: dict[str, dict[str, Spread] | None] = dict.fromkeys(others)
+    if None in points or len(points) < 2 or model.settings.norm == "batch":
+        return found
+    objective, data = objective_of(small.arm, 0, examples)
 
     @jax.jit
     def of_seeds(first: Params, second: Params) -> Split:
@@ -46,9 +44,12 @@ def splits(first: Minima, second: Minima, examples: int) -> dict[str, Spread] | 
 
         return jax.lax.map(one, (first, second))
 
-    with jax.default_matmul_precision("highest"):
-        found = jax.device_get(of_seeds(*weights))
-    return spread(found)
+    below = _weights(small)
+    for name, minima in others.items():
+        if None not in minima.arm.points():
+            with jax.default_matmul_precision("highest"):
+                found[name] = spread(jax.device_get(of_seeds(_weights(minima), below)))
+    return found
 
 
 def spread(found: Split) -> dict[str, Spread] | None:
@@ -81,5 +82,7 @@ def _curvature(objective: Objective, params: Params, data: Chunks) -> jax.Array:
     return jnp.stack([top.value[0], estimators.trace(hessian, key, _PROBES).value])
 
 
-def _stacked(trees: list[Params]) -> Params:
+def _weights(minima: Minima) -> Params:
+    """Of all seeds, stacked."""
+    trees = [params_of(minima.arm, place) for place in range(len(minima.arm.points()))]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)

@@ -1,12 +1,15 @@
 """The sweeps of sharp_vs_flat: arms, controls and switched branches. Configurations only."""
 
 from dataclasses import replace
+from typing import Literal
 
 from minima.claims.protocol import split_seeds
 from minima.sweep.budgets import Budget
 from minima.sweep.config import BranchConfig, GridConfig, SweepConfig, TrainingConfig
 from minima.sweep.plan import Plan
 from sharp_config import SharpConfig
+
+Rule = Literal["sam", "asam"]
 
 RANDOM, TRUE = "random labels", "true labels"
 MEMORISED_SNAPSHOTS = 20
@@ -24,7 +27,7 @@ def plane(config: SharpConfig) -> SweepConfig:
     return _sweep(config, GridConfig(sizes, arms.learning_rates, arms.seeds), config.training)
 
 
-def aware(config: SharpConfig, kind: str, rho: float, size: int, rate: float) -> SweepConfig:
+def aware(config: SharpConfig, kind: Rule, rho: float, size: int, rate: float) -> SweepConfig:
     """SAM or ASAM of one radius, at one batch size and rate."""
     return _sweep(config, _point(config, size, rate), _aware(config, config.training, kind, rho))
 
@@ -95,9 +98,8 @@ def switched(
     )
 
 
-def _aware(config: SharpConfig, training: TrainingConfig, kind: str, rho: float) -> TrainingConfig:
-    how = {"sharpness_aware": kind, "rho": rho, "sam_examples": config.arms.climbed}
-    return replace(training, **how)  # type: ignore[arg-type]
+def _aware(config: SharpConfig, training: TrainingConfig, kind: Rule, rho: float) -> TrainingConfig:
+    return replace(training, sharpness_aware=kind, rho=rho, sam_examples=config.arms.climbed)
 
 
 def _point(config: SharpConfig, size: int, rate: float) -> GridConfig:

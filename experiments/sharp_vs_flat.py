@@ -28,8 +28,8 @@ Source: Keskar et al. 2017 (arXiv:1609.04836), Dinh et al. 2017 (arXiv:1703.0493
 Andriushchenko et al. 2023 (arXiv:2302.07011).
 
 Command:   python experiments/sharp_vs_flat.py
-           python experiments/sharp_vs_flat.py --dataset=fashion_mnist --model=cnn_small \\
-             --learning_rates=0.004:0.25:log7 --small_batch=16 --climbed=16
+           python experiments/sharp_vs_flat.py --dataset=fashion_mnist --test_examples=0 \\
+             --model=cnn_small --learning_rates=0.004:0.25:log7 --small_batch=16 --climbed=16
 Cost:      laptop: some 700 MLPs on MNIST-1D, 14 seeds, 40 epochs, and 300 measured minima: under 3
            minutes on two CPU cores; smoke: under one.
 Outcome:   tables of the minima, of ratios in every gauge, of their parts and of causes, then

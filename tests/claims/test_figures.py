@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from minima.claims import figure_style
 from minima.claims.choosing import choose
 from minima.claims.claim import failures_first
 from minima.claims.figures import NAMES, all_figures, write_figures
@@ -17,6 +16,7 @@ from minima.claims.ledger import judge
 from minima.claims.scaling_claims import AT_ONCE, NEVER, NO_RATE, target_steps
 from minima.claims.scaling_figures import best_rate_figure, steps_figure
 from minima.claims.worlds import World
+from minima.record import figure_style
 
 # Rates from 1/512 to 1/4 with a cliff, so that cells of small batches fail.
 WORLD = World(

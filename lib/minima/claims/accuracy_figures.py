@@ -13,7 +13,9 @@ from matplotlib.patches import Patch, Rectangle
 
 from minima.claims.choosing import Chosen, UndecidedError, choose
 from minima.claims.evidence import Evidence, Floats, Plane
-from minima.claims.figure_style import (
+from minima.claims.figure_style import spell
+from minima.claims.gap import BOTH, FACTORS, Gap
+from minima.record.figure_style import (
     BLUE,
     GREY,
     NUMBERS,
@@ -26,9 +28,7 @@ from minima.claims.figure_style import (
     bare,
     legend_below,
     of_seeds,
-    spell,
 )
-from minima.claims.gap import BOTH, FACTORS, Gap
 from minima.record.plane import ink
 
 _BARS = {

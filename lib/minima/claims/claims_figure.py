@@ -21,7 +21,10 @@ from minima.claims.claim import (
     Verdict,
     failures_first,
 )
-from minima.claims.figure_style import (
+from minima.claims.figure_style import spell
+from minima.claims.intervals import Interval
+from minima.claims.ledger import CLAIMS, find
+from minima.record.figure_style import (
     GREEN,
     GREY,
     NUMBERS,
@@ -35,10 +38,7 @@ from minima.claims.figure_style import (
     bare,
     legend_below,
     minus,
-    spell,
 )
-from minima.claims.intervals import Interval
-from minima.claims.ledger import CLAIMS, find
 
 _LOOKS = {  # colour, marker
     FAIL: (VERMILLION, "X"),

@@ -1,51 +1,7 @@
-"""The style of all figures, and intervals in words."""
+"""Intervals in words, as figures have them."""
 
 from minima.claims.intervals import Interval
-from minima.record.figure_style import (
-    BLUE,
-    GREEN,
-    GREY,
-    NUMBERS,
-    ORANGE,
-    PURPLE,
-    SKY,
-    SMALL,
-    TEXT,
-    VERMILLION,
-    Picture,
-    Sheet,
-    bare,
-    legend_below,
-    log_axis,
-    minus,
-    of_seeds,
-    size_axis,
-    wrapped,
-)
-
-__all__ = [
-    "BLUE",
-    "GREEN",
-    "GREY",
-    "NUMBERS",
-    "ORANGE",
-    "PURPLE",
-    "SKY",
-    "SMALL",
-    "TEXT",
-    "VERMILLION",
-    "Picture",
-    "Sheet",
-    "bare",
-    "legend_below",
-    "log_axis",
-    "minus",
-    "of_seeds",
-    "size_axis",
-    "spell",
-    "spell_sizes",
-    "wrapped",
-]
+from minima.record.figure_style import minus
 
 
 def spell(interval: Interval, form: str = "+.2f") -> str:

@@ -7,9 +7,9 @@ from minima.claims.accuracy_figures import gap_figure, planes_figure
 from minima.claims.claim import Verdict
 from minima.claims.claims_figure import claims_figure
 from minima.claims.evidence import Evidence
-from minima.claims.figure_style import Picture
 from minima.claims.gap import Gap
 from minima.claims.scaling_figures import best_rate_figure, steps_figure
+from minima.record.figure_style import Picture
 from minima.record.files import write_atomically
 
 NAMES = ("gap", "steps_to_target", "best_rate", "planes", "claims")

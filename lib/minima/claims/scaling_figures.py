@@ -12,7 +12,12 @@ from matplotlib.patches import Patch
 from minima.claims.broken_line import BrokenLine, broken_line
 from minima.claims.choosing import UndecidedError
 from minima.claims.evidence import Evidence, Floats, Plane
-from minima.claims.figure_style import (
+from minima.claims.figure_style import spell, spell_sizes
+from minima.claims.intervals import Indices
+from minima.claims.scaling import BestRate, RateExponent, best_rate, rate_exponent
+from minima.claims.scaling_claims import AT_ONCE, NO_RATE, TargetSteps, target_steps
+from minima.claims.steps_to_target import Hyperbola, hyperbola
+from minima.record.figure_style import (
     BLUE,
     GREY,
     ORANGE,
@@ -26,13 +31,7 @@ from minima.claims.figure_style import (
     log_axis,
     of_seeds,
     size_axis,
-    spell,
-    spell_sizes,
 )
-from minima.claims.intervals import Indices
-from minima.claims.scaling import BestRate, RateExponent, best_rate, rate_exponent
-from minima.claims.scaling_claims import AT_ONCE, NO_RATE, TargetSteps, target_steps
-from minima.claims.steps_to_target import Hyperbola, hyperbola
 
 _RESAMPLES = 1000  # as the claims have it
 _LEFT, _WIDE, _HIGH = 0.75, 4.8, 3.3  # inches

@@ -35,12 +35,11 @@ from typing import TYPE_CHECKING
 
 import command_line
 from minima import sweep
-from minima.record import results, terminal
-from minima.record.progress import Progress
 from rescue_config import PRESETS, RescueConfig
+from training import print_plane, train
 
 if TYPE_CHECKING:
-    from minima.sweep.run import Prepared
+    pass
 
 EXPERIMENT = "batch_size_rescue"
 
@@ -66,6 +65,7 @@ def main(config: RescueConfig) -> int:
     code = train(prepared, command_line.flagfile(config))
     if code:
         return code
+    print_plane(prepared)
 
     # Memory: one update, as the compiler plans its buffers; nothing is run.
     sizes = config.memory.memory_batch_sizes
@@ -78,19 +78,6 @@ def main(config: RescueConfig) -> int:
     present(prepared, sick, evidence, memory, judged)
     print(f"run: {prepared.directory}")
     return 0
-
-
-def train(prepared: "Prepared", flagfile: str) -> int:
-    """Trains what is missing; returns an exit code, and says what one means."""
-    with Progress() as progress:
-        code = sweep.execute(prepared, flagfile, progress)
-    run = results.load(prepared.directory)
-    terminal.print_plane(terminal.make_console(), run.axes, run.cells)
-    if code:
-        missing = len(prepared.plan.cells) - len(run.cells)
-        print(f"stopped with {missing} cells to go; the same command goes on from here")
-        print(f"run: {run.path}")
-    return code
 
 
 command_line.define(RescueConfig, PRESETS)

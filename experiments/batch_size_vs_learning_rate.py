@@ -37,10 +37,10 @@ from typing import TYPE_CHECKING
 import command_line
 from flagship_config import FlagshipConfig
 from minima import sweep
-from minima.record import figures, results, terminal
-from minima.record.progress import Progress
+from minima.record import figures, results
 from minima.runtime.interrupts import STOPPED_AND_SAVED
 from minima.sweep.config import SweepConfig
+from training import print_plane, train
 
 if TYPE_CHECKING:
     from minima.sweep.run import Prepared
@@ -135,19 +135,6 @@ def main(config: FlagshipConfig) -> int:
     return 0
 
 
-def train(prepared: "Prepared", flagfile: str) -> int:
-    """Trains what is missing of a sweep; returns an exit code, and says what one means."""
-    with Progress() as progress:
-        code = sweep.execute(prepared, flagfile, progress)
-    if code:
-        run = results.load(prepared.directory)
-        terminal.print_plane(terminal.make_console(), run.axes, run.cells)
-        missing = len(prepared.plan.cells) - len(run.cells)
-        print(f"stopped with {missing} cells to go; the same command goes on from here")
-        print(f"run: {run.path}")
-    return code
-
-
 def train_stage(config: SweepConfig) -> "Prepared | None":
     """Trains a sweep beside the plane; None where it was stopped."""
     prepared = sweep.prepare(config, EXPERIMENT)
@@ -164,8 +151,8 @@ def train_stage(config: SweepConfig) -> "Prepared | None":
 
 def show_plane(prepared: "Prepared") -> None:
     """The plane in the terminal and as a figure, and where everything is."""
+    print_plane(prepared)
     run = results.load(prepared.directory)
-    terminal.print_plane(terminal.make_console(), run.axes, run.cells)
     heat_map = run.path / "figures" / "plane.png"
     figures.plane_figure(heat_map, run.axes, run.cells, title=title(prepared))
     print(f"heat map: {heat_map}")

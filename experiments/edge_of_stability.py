@@ -35,8 +35,7 @@ from typing import TYPE_CHECKING
 import command_line
 from eos_config import PRESETS, EosConfig
 from minima import sweep
-from minima.record import results, terminal
-from minima.record.progress import Progress
+from training import print_plane, train
 
 if TYPE_CHECKING:
     from minima.sweep.run import Prepared
@@ -65,6 +64,7 @@ def main(config: EosConfig) -> int:
         code = train(each, command_line.flagfile(config))
         if code:
             return code
+        print_plane(each)
 
     # Measure: the largest eigenvalue wherever a state was kept; what is on disk is not measured
     # again.
@@ -74,19 +74,6 @@ def main(config: EosConfig) -> int:
     present(prepared, found, judge(found))
     print(f"run: {directory(prepared)}")
     return 0
-
-
-def train(prepared: "Prepared", flagfile: str) -> int:
-    """Trains what is missing; returns an exit code, and says what one means."""
-    with Progress() as progress:
-        code = sweep.execute(prepared, flagfile, progress)
-    run = results.load(prepared.directory)
-    terminal.print_plane(terminal.make_console(), run.axes, run.cells)
-    if code:
-        missing = len(prepared.plan.cells) - len(run.cells)
-        print(f"stopped with {missing} cells to go; the same command goes on from here")
-        print(f"run: {run.path}")
-    return code
 
 
 def measured(done: int, total: int) -> None:

@@ -41,11 +41,10 @@ from typing import TYPE_CHECKING
 
 import command_line
 from minima import sweep
-from minima.record import results, terminal
-from minima.record.progress import Progress
 from minima.runtime.interrupts import STOPPED_AND_SAVED
 from minima.sweep.config import SweepConfig
 from sharp_config import PRESETS, SharpConfig
+from training import print_plane, train
 
 if TYPE_CHECKING:
     from minima.sweep.run import Prepared
@@ -71,8 +70,9 @@ def main(config: SharpConfig) -> int:
         return 0
 
     # Train: both batch sizes at all rates in one program, then what is chosen from them.
-    if train("plane", prepared, command_line.flagfile(config)):
+    if train(prepared, command_line.flagfile(config)):
         return STOPPED_AND_SAVED
+    print_plane(prepared)
     try:
         arms = train_arms(config, prepared, train_stage)
     except StoppedError:
@@ -91,23 +91,10 @@ def train_stage(name: str, config: SweepConfig) -> "Prepared | None":
     """Trains what stands beside the plane, or takes it from disk; None where it was stopped."""
     prepared = sweep.prepare(config, EXPERIMENT)
     flagfile = f"# {name}: a part of sharp_vs_flat, which trains it\n"
-    return None if train(name, prepared, flagfile) else prepared
-
-
-def train(name: str, prepared: "Prepared", flagfile: str) -> int:
-    """Trains what is missing; returns an exit code, and says what one means."""
-    with Progress() as progress:
-        code = sweep.execute(prepared, flagfile, progress)
-    run = results.load(prepared.directory)
-    if code:
-        missing = len(prepared.plan.cells) - len(run.cells)
-        print(f"stopped in {name}, with {missing} cells to go; the same command goes on from here")
-        print(f"run: {run.path}")
-    elif name == "plane":
-        terminal.print_plane(terminal.make_console(), run.axes, run.cells)
-    else:
-        print(f"trained    {name}: {run.path}", flush=True)
-    return code
+    if train(prepared, flagfile):
+        return None
+    print(f"trained    {name}: {prepared.directory}", flush=True)
+    return prepared
 
 
 command_line.define(SharpConfig, PRESETS)

@@ -155,8 +155,6 @@ def _export(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace) -> int:
     from minima.landscape.measured_run import Request, measure_run
     from minima.record import results
-    from minima.runtime import devices
-    from minima.sweep.program import AXIS
     from minima.sweep.reopen import reopen
     from minima.sweep.replay import find_cell
 
@@ -164,7 +162,7 @@ def _measure(options: argparse.Namespace) -> int:
     named = options.cells
     cells = None if named is None else tuple(find_cell(plan.grid, text) for text in named)
     request = Request(options.panels, options.examples, options.seed, options.dtype, cells)
-    mesh = devices.make_mesh(AXIS, plan.layout.devices)
+    mesh = plan.layout.make_mesh()
     try:
         measure_run(plan, options.run_dir, request, mesh)
     except OSError as error:

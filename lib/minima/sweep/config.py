@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from minima.record.shards import Shard, parse_shard
+from minima.runtime.axes import Axes, format_axes, parse_axes
 from minima.sweep.budgets import Budget, parse_budget
 from minima.sweep.combinations import check_combinations
 from minima.sweep.grid import (
@@ -52,6 +53,7 @@ MODELS = (
 DECAYS = ("none", "linear", "cosine", "sqrt")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "lion", "muon")
 
+_WHERE = ("mesh", "fully_sharded")  # of the engine: the same run goes on over another mesh
 _INF = float("inf")
 _PROBABILITY = _range(0, 1)
 _NOT_NEGATIVE = _range(0, _INF)
@@ -297,6 +299,16 @@ class EngineConfig:
         check=_NOT_NEGATIVE,
     )
     devices: int = _leaf(0, "devices to use; on a CPU, cores", check=_NOT_NEGATIVE)
+    mesh: Axes | None = _leaf(
+        None,
+        "spread every cell over devices, one cell at a time: examples over data, parameters over "
+        "model, such as data:4,model:2; none: cells over devices",
+        parse=parse_axes,
+        format=format_axes,
+    )
+    fully_sharded: bool = _leaf(
+        False, "with a mesh: parameters and the optimiser's state over data, too"
+    )
 
 
 @dataclass(frozen=True)
@@ -370,6 +382,8 @@ class SweepConfig:
         config = dataclasses.asdict(self)
         config["training"]["budget"] = str(self.training.budget)
         del config["record"], config["processes"]
+        for name in _WHERE:
+            del config["engine"][name]
         return config
 
     @classmethod

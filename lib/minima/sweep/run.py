@@ -26,7 +26,6 @@ from minima.sweep.config import SweepConfig
 from minima.sweep.description import describe
 from minima.sweep.lane import Snapshot
 from minima.sweep.plan import Plan, load_task, make_plan
-from minima.sweep.program import AXIS
 from minima.sweep.train import Totals, train
 
 _log = logging.getLogger(__name__)
@@ -199,7 +198,7 @@ def _train(
 ) -> Totals:
     if len(done) == len(plan.part):
         return Totals()
-    mesh = devices.make_mesh(AXIS, plan.layout.devices)
+    mesh = plan.layout.make_mesh()
     with (
         Checkpoints(run.path("checkpoints")) as checkpoints,
         compilation.count_compilations() as compilations,

@@ -344,6 +344,16 @@ class ProcessesConfig:
         parse=parse_shard,
         format=str,
     )
+    multihost: bool = _leaf(
+        False,
+        "one of several processes, started by srun, mpirun, a GKE JobSet or gcloud's ssh "
+        "--worker=all: with --mesh they train over one mesh, else each some of the cells",
+    )
+    stuck_minutes: float = _leaf(
+        30.0,
+        "with --multihost: end a process that trains nothing for so long; 0: never",
+        check=_NOT_NEGATIVE,
+    )
 
 
 @dataclass(frozen=True)

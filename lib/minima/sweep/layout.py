@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from minima.runtime import devices
 from minima.runtime.axes import Axes
 from minima.runtime.errors import UserError
 from minima.sweep import probe
@@ -86,12 +87,12 @@ def resolve_widths(
     )
     training, sizes = config.training, config.grid.batch_sizes
     grown = range(len(training.milestones) + 1)
-    devices = config.engine.mesh.data if config.engine.mesh else 1  # that share a micro-step
-    every = {-(-size * training.batch_factor**k // devices) for size in sizes for k in grown}
-    largest = min(max(1, num_examples // devices), entry.widest if on_cpu else _LARGEST_WIDTH)
+    sharers = config.engine.mesh.data if config.engine.mesh else 1  # devices that share a micro-step
+    every = {-(-size * training.batch_factor**k // sharers) for size in sizes for k in grown}
+    largest = min(max(1, num_examples // sharers), entry.widest if on_cpu else _LARGEST_WIDTH)
     most = _MOST_WIDTHS if on_cpu and block == 1 else 1
     widths = choose_widths(tuple(sorted(every)), largest, entry.overhead, most)
-    return tuple(min(num_examples, width * devices) for width in widths)
+    return tuple(min(num_examples, width * sharers) for width in widths)
 
 
 def resolve_layout(
@@ -102,7 +103,7 @@ def resolve_layout(
     Raises:
       UserError: more devices than there are, or lanes that don't fill their blocks.
     """
-    engine, available = config.engine, jax.device_count()
+    engine, available = config.engine, len(devices.available())
     if engine.mesh:
         _check_devices(engine.mesh)
         lanes, block = (pinned["lanes"], pinned["block"]) if pinned else (1, 1)

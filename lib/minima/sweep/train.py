@@ -16,8 +16,10 @@ import numpy as np
 
 from minima.record.checkpoints import Checkpoints
 from minima.record.progress import Progress
+from minima.record.shared_checkpoints import SharedCheckpoints
 from minima.runtime.interrupts import StopRequest
 from minima.runtime.mesh import fetch, put
+from minima.runtime.processes import agreed
 from minima.sweep.budgets import Status
 from minima.sweep.cells import cell_record
 from minima.sweep.examples import Slab
@@ -61,10 +63,11 @@ def train(
     on_snapshot: OnSnapshot = lambda cell, step, snapshot: None,
     done: Iterable[int] = (),
     order: Iterable[int] | None = None,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: Checkpoints | SharedCheckpoints | None = None,
     checkpoint_seconds: float = 60.0,
     stop: StopRequest | None = None,
     progress: Progress | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> Totals:
     """Trains every cell of a plan that isn't done.
 
@@ -80,6 +83,7 @@ def train(
       checkpoint_seconds: time between saves.
       stop: looked at between segments; once true, saves and returns.
       progress: told how far the sweep is after every segment.
+      beat: called whenever something has moved.
     """
     host = to_arrays(plan.dataset, plan.recipe.task.model.dtype)
     place = Placement.on(mesh, plan.recipe.task.model, plan.layout.fully_sharded)
@@ -99,11 +103,12 @@ def train(
         begin = time.perf_counter()
         compiled = compile_program(program.recipe, plan.layout, mesh, arrays)
         ready = time.perf_counter()
+        beat()
         kept = HostTrainingSet(program.recipe, host, place) if program.recipe.slab else None
         loop = _Loop(plan, number, place, compiled, arrays, kept, on_cell, on_snapshot, tally)
         loop.restore(checkpoints)
         loop.queue(queue)
-        totals.stopped = loop.run(checkpoints, checkpoint_seconds, stop)
+        totals.stopped = loop.run(checkpoints, checkpoint_seconds, stop, beat)
         totals.segments = loop.segments
         totals.compile_seconds += ready - begin
         totals.train_seconds += time.perf_counter() - ready
@@ -130,6 +135,26 @@ class _Tally:
         if self.progress:
             cells = len(self.plan.part)
             self.progress.update(self.behind + running, self.total, self.counts, cells)
+
+
+class _Clock:
+    """What depends on time: how long segments are, and when to save. It changes no number."""
+
+    def __init__(self, checkpoint_seconds: float) -> None:
+        self._between = checkpoint_seconds
+        self._last = self._saved = time.monotonic()
+
+    def tick(self, limit: int) -> tuple[int, bool]:
+        """After a segment: the next limit, steered towards a second, and whether to save."""
+        now = time.monotonic()
+        factor = min(2.0, max(0.5, _SEGMENT_SECONDS / max(now - self._last, 1e-6)))
+        self._last = now
+        limit = int(min(_LARGEST_LIMIT, max(1, round(limit * factor))))
+        return limit, now - self._saved >= self._between
+
+    def saved(self) -> None:
+        """Counts from here to the next save."""
+        self._saved = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -172,29 +197,33 @@ class _Loop:
         self.pending = deque(i for i in order if i not in taken)
 
     def run(
-        self, checkpoints: Checkpoints | None, checkpoint_seconds: float, stop: StopRequest
+        self,
+        checkpoints: Checkpoints | SharedCheckpoints | None,
+        checkpoint_seconds: float,
+        stop: StopRequest,
+        beat: Callable[[], None],
     ) -> bool:
         """Runs to the end of the queue, or until asked to stop; returns whether it was."""
-        flight, clock, saved = None, time.monotonic(), time.monotonic()
+        flight, clock = None, _Clock(checkpoint_seconds)
         while True:
             following = None if stop else self._dispatch()
             if flight is not None:
                 self._collect(flight)
-                self._pace(time.monotonic() - clock)
-                clock = time.monotonic()
+                self.limit, due = agreed(functools.partial(clock.tick, self.limit))
+                if due and following is not None and checkpoints:
+                    self._save(checkpoints)
+                    clock.saved()
+                beat()
             flight = following
             if flight is None:
                 break
-            if checkpoints and time.monotonic() - saved >= checkpoint_seconds:
-                self._save(checkpoints)
-                saved = time.monotonic()
         left = bool(self.pending) or any(s and s.cell not in self.done for s in self.slots)
         if left and checkpoints:
             self._save(checkpoints)
             checkpoints.wait()
         return left
 
-    def restore(self, checkpoints: Checkpoints | None) -> None:
+    def restore(self, checkpoints: Checkpoints | SharedCheckpoints | None) -> None:
         """Takes up the lanes of the newest sound checkpoint, if there is one.
 
         A lane whose cell was recorded after the checkpoint is emptied; one that had finished but
@@ -310,12 +339,7 @@ class _Loop:
         running = (slot for slot in self.slots if slot and slot.cell not in self.done)
         return float(sum(slot.timeline.examples(slot.step) for slot in running))
 
-    def _pace(self, seconds: float) -> None:
-        """Steers the length of segments towards a second; it changes no number."""
-        factor = min(2.0, max(0.5, _SEGMENT_SECONDS / max(seconds, 1e-6)))
-        self.limit = int(min(_LARGEST_LIMIT, max(1, round(self.limit * factor))))
-
-    def _save(self, checkpoints: Checkpoints) -> None:
+    def _save(self, checkpoints: Checkpoints | SharedCheckpoints) -> None:
         lanes = fetch(self.lanes)
         cells = [-1 if slot is None else slot.cell for slot in self.slots]
         checkpoints.save(self.segments, lanes, {"program": self.number, "cells": cells})

@@ -18,7 +18,7 @@ def train(prepared: "Prepared", flagfile: str) -> int:
         print_plane(prepared)
         missing = len(prepared.plan.cells) - len(results.load(prepared.directory).cells)
         print(f"stopped with {missing} cells to go; the same command goes on from here")
-        print(f"run: {prepared.directory}")
+        print(f"run: {prepared.place}")
     return code
 
 

@@ -13,7 +13,9 @@ from minima.record import results
 from minima.record.board import Board
 from minima.record.checkpoints import Checkpoints
 from minima.record.files import DiskFull, explained
+from minima.record.mirrored import locate
 from minima.record.progress import Progress
+from minima.record.remote import joined, local_path
 from minima.record.run_directory import RunDirectory, config_hash, read_info
 from minima.record.snapshots import Snapshots
 from minima.runtime import compilation, devices
@@ -47,8 +49,13 @@ class Prepared:
 
     @property
     def directory(self) -> Path:
-        """Where the run is or will be."""
-        return Path(self.plan.config.record.workdir) / self.experiment / self.run_id
+        """Where the run is or will be on this machine."""
+        return local_path(self.place)
+
+    @property
+    def place(self) -> str:
+        """The path or URL that names the run, as a user would."""
+        return joined(self.plan.config.record.workdir, self.experiment, self.run_id)
 
 
 def prepare(config: SweepConfig, experiment: str) -> Prepared:
@@ -56,6 +63,7 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
 
     Raises:
       UserError: a flag, a file or a combination is wrong; nothing was written.
+      Unreachable: a run is on a store that does not answer.
     """
     # No CPU device without a core of its own: where more are asked for, the plan refuses.
     wanted = min(config.engine.devices, devices.cores())
@@ -64,11 +72,13 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
     task, dataset = load_task(config)
     identity = config.identity() | {"data_sha256": dataset.checksum}
     if config.branch.branch_from:
-        identity["trunk"] = read_info(Path(config.branch.branch_from)).get("config_sha256")
+        trunk = locate(config.branch.branch_from, "--branch_from")
+        identity["trunk"] = read_info(trunk).get("config_sha256")
     name = re.sub(r"\W+", "-", f"{task.model.name}-{Path(config.task.dataset).stem}")
     run_id = f"{name}-{config.training.optimizer}-{config_hash(identity)[:10]}"
-    run_json = Path(config.record.workdir) / experiment / run_id / "run.json"
-    pinned = read_info(run_json.parent).get("resolved") if run_json.exists() else None
+    directory = locate(joined(config.record.workdir, experiment, run_id), "--workdir")
+    is_there = (directory / "run.json").exists()
+    pinned = read_info(directory).get("resolved") if is_there else None
     plan = make_plan(config, task, dataset, pinned)
     return Prepared(plan, experiment, run_id, identity)
 
@@ -88,6 +98,7 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
     Raises:
       UserError: another process works on this run.
       DiskFull: there is no room even to start.
+      Unreachable: the workdir is on a store that does not answer.
     """
     plan, record = prepared.plan, prepared.plan.config.record
     axes = dict(plan.grid.axes)

@@ -119,7 +119,7 @@ def _schedules(found: Collection, prepared: Prepared) -> bool:
     trunk, evidence = found.trunk, found.evidence()
     start = choose(evidence, "epochs", 0)
     count = len(trunk.plan.dataset.train)
-    for stage in protocol.switches(found.config, str(prepared.directory), evidence, count):
+    for stage in protocol.switches(found.config, prepared.place, evidence, count):
         reading = found.add(stage)
         if reading is None:
             return False

@@ -29,7 +29,7 @@ def train(prepared: "Prepared", flagfile: str) -> int | None:
         print(f"stopped with {missing} cells to go; the same command goes on from here")
     else:
         print(_stand(prepared))
-    print(f"run: {prepared.directory}")
+    print(f"run: {prepared.place}")
     return code
 
 

@@ -24,10 +24,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from minima.record import lease
 from minima.record.files import write_atomically
 from minima.record.remote import Store
 
-LEASE = "lease.json"
 SHARDS = "shards"
 _CHECKPOINTS = "checkpoints"
 _LINES = ".jsonl"
@@ -99,14 +99,14 @@ class Mirror:
                 parts.setdefault(part["file"], []).append(name)
         for name, names in parts.items():
             contents = self.store.each(self._read_part, names)
-            lines = dict.fromkeys(line for part in contents for line in part.splitlines(True))
+            lines = list(dict.fromkeys(line for part in contents for line in part.splitlines(True)))
             remote = b"".join(lines)
             path = self.directory / name
             here = path.read_bytes() if path.exists() else b""
             if not here.startswith(remote):
                 more = [line for line in here.splitlines(True) if line[-1:] == b"\n"]
                 path.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, b"".join({**lines, **dict.fromkeys(more)}))
+                write_atomically(path, b"".join(dict.fromkeys(lines + more)))
             self._lines[name] = len(remote)
 
     def _read_part(self, name: str) -> bytes:
@@ -219,7 +219,7 @@ def _is_file(name: str) -> bool:
     """Whether a file of this name is mirrored as one object."""
     top, *rest = name.split("/")
     return not (
-        top in (SHARDS, _CHECKPOINTS, LEASE, "lock")
+        top in (SHARDS, _CHECKPOINTS, lease.NAME, "lock")
         or top.endswith(_LINES)
         or any(part.startswith(".") for part in (top, *rest))
     )

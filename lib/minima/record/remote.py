@@ -4,6 +4,7 @@ Relied on: a PUT is seen whole or not at all, an object can be listed once its P
 Every call is tried again a few times, as stores fail now and then.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from minima.record.files import write_atomically
 from minima.runtime.caches import cache_directory
 from minima.runtime.errors import UserError
 
@@ -28,7 +28,7 @@ _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3"}
 _log = logging.getLogger(__name__)
 
 
-class Unreachable(OSError):  # noqa: N818 - named after the state, as DiskFull is
+class Unreachable(Exception):  # noqa: N818 - named after the state, as DiskFull is
     """A store does not answer, or not any more; what this machine holds is intact."""
 
 
@@ -184,10 +184,8 @@ class Store:
         """Removes objects; one that is gone is as good as removed."""
 
         def remove(name: str) -> None:
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 self._files.rm_file(self._path(name))
-            except FileNotFoundError:
-                pass
 
         self.each(lambda name: self._tried(lambda: remove(name)), names)
 
@@ -213,7 +211,7 @@ class Store:
                     raise UserError(f"{self.url}: {_brief(error)}; {_REMEDY}") from error
                 if wait is None:
                     text = f"{self.url}: does not answer ({_brief(error)})"
-                    raise Unreachable(None, text) from error
+                    raise Unreachable(text) from error
                 _log.warning("%s: %s; trying again", self.url, _brief(error))
             time.sleep(wait)
         raise AssertionError("the last try returns or raises")

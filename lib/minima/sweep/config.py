@@ -274,7 +274,7 @@ class BranchConfig:
     with the same seed, and goes on under this command's batch size, rate, schedule and budget.
     """
 
-    branch_from: str = _leaf("", "folder of a finished run, the trunk; empty: from scratch")
+    branch_from: str = _leaf("", "folder or URL of a finished run, the trunk; empty: from scratch")
     branch_snapshot: int = _leaf(
         0, "which of the trunk's snapshots, counted from 1; 0: the last", check=_NOT_NEGATIVE
     )
@@ -315,7 +315,9 @@ class EngineConfig:
 class RecordConfig:
     """Where results go; changes no number."""
 
-    workdir: str = _leaf("runs", "folder of all runs", check=_not_empty)
+    workdir: str = _leaf(
+        "runs", "folder of all runs, or gs://, s3://, any fsspec URL of one", check=_not_empty
+    )
     plan_only: bool = _leaf(False, "print cells, program, memory and time, and stop")
     snapshots: int = _leaf(
         2,

@@ -15,7 +15,9 @@ from minima.record import gather, results
 from minima.record.board import Board
 from minima.record.checkpoints import Checkpoints
 from minima.record.files import DiskFull, explained
+from minima.record.mirrored import locate
 from minima.record.progress import Progress
+from minima.record.remote import joined, local_path
 from minima.record.run_directory import RunDirectory, config_hash, read_info
 from minima.record.shards import Shard
 from minima.record.snapshots import Snapshots
@@ -48,9 +50,20 @@ class Prepared:
     identity: dict[str, Any]
 
     @property
+    def place(self) -> str:
+        """The path or URL that names what this process trains, as a user would."""
+        place = self.whole_place
+        return place if self.shard is None else joined(place, *self.shard.folders)
+
+    @property
+    def whole_place(self) -> str:
+        """The path or URL that names the run."""
+        return joined(self.plan.config.record.workdir, self.experiment, self.run_id)
+
+    @property
     def whole(self) -> Path:
-        """Where the run is or will be."""
-        return Path(self.plan.config.record.workdir) / self.experiment / self.run_id
+        """Where the run is or will be on this machine."""
+        return local_path(self.whole_place)
 
     @property
     def shard(self) -> Shard | None:
@@ -68,6 +81,7 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
 
     Raises:
       UserError: a flag, a file or a combination is wrong; nothing was written.
+      Unreachable: a run is on a store that does not answer.
     """
     # No CPU device without a core of its own: where more are asked for, the plan refuses.
     wanted = min(config.engine.devices, devices.cores())
@@ -76,12 +90,14 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
     task, dataset = load_task(config)
     identity = config.identity() | {"data_sha256": dataset.checksum}
     if config.branch.branch_from:
-        identity["trunk"] = read_info(Path(config.branch.branch_from)).get("config_sha256")
+        trunk = locate(config.branch.branch_from, "--branch_from")
+        identity["trunk"] = read_info(trunk).get("config_sha256")
     name = re.sub(r"\W+", "-", f"{task.model.name}-{Path(config.task.dataset).stem}")
     run_id = f"{name}-{config.training.optimizer}-{config_hash(identity)[:10]}"
-    run = Path(config.record.workdir) / experiment / run_id
+    place = joined(config.record.workdir, experiment, run_id)
     shard = config.processes.shard
-    places = [run] if shard is None else [shard.directory(run), run]
+    run = locate(place, "--workdir", shards=shard is None)
+    places = [run] if shard is None else [locate(joined(place, *shard.folders)), run]
     plan = make_plan(config, task, dataset, _pinned(places))
     return Prepared(plan, experiment, run_id, identity)
 
@@ -112,6 +128,7 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
     Raises:
       UserError: another process works on this run, or on a shard of it.
       DiskFull: there is no room even to start.
+      Unreachable: the workdir is on a store that does not answer.
     """
     plan, record = prepared.plan, prepared.plan.config.record
     axes = dict(plan.grid.axes)

@@ -26,6 +26,7 @@ from minima.record.mirrored import kept_up
 from minima.record.remote import Unreachable
 from minima.runtime.errors import UserError
 from minima.runtime.interrupts import STOPPED_AND_SAVED
+from minima.runtime.processes import together
 
 Config = TypeVar("Config")
 Result = TypeVar("Result")
@@ -85,7 +86,7 @@ def run(main: Callable[[Any], int | None]) -> NoReturn:
     def call(config: Any) -> int | None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # absl's app raised it, and Orbax is talkative
-        return _or_exit(commanded, config)
+        return together(lambda: _or_exit(commanded, config))
 
     def commanded(config: Any) -> int | None:
         with kept_up():

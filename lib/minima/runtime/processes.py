@@ -190,7 +190,7 @@ def stop_request() -> Iterator[StopRequest]:
 def together(main: Callable[[], int | None]) -> int | None:
     """Runs a command; where it joins a group, its end is that of the others.
 
-    After an error the others have half a minute to come to the same end. If they don't, this process
+    After an error the others have half a minute to come to the same end. If not, this process
     leaves alone, and JAX's runtime ends them.
     """
     try:

@@ -87,7 +87,9 @@ def resolve_widths(
     )
     training, sizes = config.training, config.grid.batch_sizes
     grown = range(len(training.milestones) + 1)
-    sharers = config.engine.mesh.data if config.engine.mesh else 1  # devices that share a micro-step
+    sharers = (
+        config.engine.mesh.data if config.engine.mesh else 1
+    )  # devices that share a micro-step
     every = {-(-size * training.batch_factor**k // sharers) for size in sizes for k in grown}
     largest = min(max(1, num_examples // sharers), entry.widest if on_cpu else _LARGEST_WIDTH)
     most = _MOST_WIDTHS if on_cpu and block == 1 else 1

@@ -18,7 +18,7 @@ from minima.record.mirrored import locate
 from minima.record.progress import Progress
 from minima.record.remote import joined, local_path
 from minima.record.run_directory import RunDirectory, config_hash, read_info
-from minima.record.shards import Shard
+from minima.record.shards import Shard, find_shards
 from minima.record.shared_checkpoints import open_checkpoints
 from minima.record.snapshots import Snapshots
 from minima.runtime import compilation, devices
@@ -164,7 +164,7 @@ def _execute(prepared: Prepared, flagfile: str, progress: Progress | None) -> in
             _log.info("plan\n%s", describe(plan))
             model = plan.recipe.task.model.name
             run.update_info(resolved=plan.resolved(), model=model, devices=devices.description())
-            if prepared.shard is None:
+            if prepared.shard is None and find_shards(run.directory):
                 gather.merge(run)
             if group().lockstep:
                 parts.share(run.directory)

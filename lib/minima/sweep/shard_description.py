@@ -58,7 +58,7 @@ def describe_shards(plan: Plan, shard: Shard) -> list[str]:
 
 
 def _row(split: Split, index: int) -> str:
-    cells, programs = split.cells[index], split.programs[index]
+    cells, programs = int(split.cells[index]), int(split.programs[index])
     return (
         f"{cells:,} of {split.cells.sum():,} cells, {100 * split.share[index]:.3g} % of the cost, "
         f"{programs} program" + "s" * (programs != 1)

@@ -57,7 +57,8 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
       UserError: a flag, a file or a combination is wrong; nothing was written.
     """
     # No CPU device without a core of its own: where more are asked for, the plan refuses.
-    wanted = min(config.engine.devices, devices.cores())
+    axes = config.engine.mesh
+    wanted = min(axes.size if axes else config.engine.devices, devices.cores())
     devices.configure(config.training.dtype, wanted or None)
     compilation.use_compilation_cache()
     task, dataset = load_task(config)

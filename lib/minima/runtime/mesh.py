@@ -58,6 +58,13 @@ def spread(x: jax.Array) -> jax.Array:
     return jax.lax.with_sharding_constraint(x, jax.P(DATA, *free))
 
 
+def whole(x: jax.Array) -> jax.Array:
+    """x whole on every device: for what is cheaper to compute everywhere than to talk about."""
+    if traced_axes().size == 1:
+        return x
+    return jax.lax.with_sharding_constraint(x, jax.P())
+
+
 def put(tree: Any, shardings: Any) -> Any:
     """Host values on devices, as `jax.device_put`; also where other processes own some of these.
 

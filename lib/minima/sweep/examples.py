@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minima.runtime.mesh import whole
 from minima.sweep import stream
 from minima.sweep.stream import Purpose
 from minima.tasks.task import Arrays, Task
@@ -62,7 +63,7 @@ def training_examples(
             return inputs, labels
         keys = stream.example_keys(seed, Purpose.LABEL_NOISE, epoch, position)
         return inputs, task.noisy_labels(keys, labels, noise)
-    index = stream.example_indices(seed, epoch, position, num_examples)
+    index = whole(stream.example_indices(seed, epoch, position, num_examples))
     if slab is None:
         inputs, labels = arrays.train[0][index], arrays.train[1][index]
     else:

@@ -51,7 +51,7 @@ def join(config: SweepConfig) -> SweepConfig:
 def cpu_devices(config: SweepConfig) -> int:
     """Devices that this process makes of its CPU: its share of a mesh; 0 for one per core."""
     mesh, group = config.engine.mesh, processes.group()
-    return mesh.size // group.count if mesh and group.lockstep else config.engine.devices
+    return mesh.size // group.count if mesh else config.engine.devices
 
 
 def is_split(prepared: "Prepared") -> bool:

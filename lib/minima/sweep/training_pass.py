@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from minima.runtime.mesh import traced_axes
+from minima.runtime.mesh import traced_axes, whole
 from minima.sweep import sharpness_aware, stream
 from minima.sweep.examples import Place, Slab, flipped, training_examples
 from minima.sweep.optimizers import Hyper
@@ -37,7 +37,9 @@ def training_pass(
     if len(slot) > width:  # padded for the devices that share it: repeats the last example
         left = jnp.minimum(left, width)
     nearby = slot if len(slot) == width else jnp.minimum(slot, width - 1)
-    epoch, position = stream.wrap(lane.epoch, lane.position + nearby, num_examples)
+    # Whole, lest the walk to an example's index be spread: it asks all of them where to end.
+    there = stream.wrap(lane.epoch, lane.position + nearby, num_examples)
+    epoch, position = map(whole, there)
     place, noise = Place(order.seed, epoch, position, num_examples), label_noise(recipe, order)
     inputs, labels = training_examples(recipe.task, place, arrays, slab, noise)
     flips = _fixed(order).label_flips if recipe.features.label_flips else None
@@ -69,7 +71,7 @@ def _slots(recipe: "Recipe", lane: "Lane", width: int) -> jax.Array:
     first = (lane.epoch % parts * (n % parts) + lane.position) % parts
     nearest = (jnp.arange(parts, dtype=jnp.int32) - first) % parts
     rows = jnp.arange(-(-width // parts), dtype=jnp.int32)
-    return (nearest[:, None] + parts * rows[None, :]).reshape(-1)
+    return whole((nearest[:, None] + parts * rows[None, :]).reshape(-1))
 
 
 def _gradient_point(recipe: "Recipe", lane: "Lane", order: "Order") -> Params:

@@ -9,6 +9,7 @@ Fully sharded (ZeRO, Rajbhandari et al. 2020, arXiv:1910.02054): parameters, and
 and the optimiser's state, are also cut over the data axis, and gathered where they are used.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,14 +24,12 @@ Params = Any  # a pytree of arrays, or of their shapes
 Path = tuple[str, ...]
 
 # The first pattern that matches a whole path decides which dimension, counted from the last, the
-# model axis cuts; what none matches stays whole, as does a dimension that it does not divide.
+# model axis cuts; what none matches stays whole, as does a dimension that it does not divide. So do
+# embeddings and read-outs, which are small here: XLA spreads what is cut to its neighbours, and into
+# a norm or a scan over time it would bring a sum over devices.
 _COLUMNS, _ROWS = 1, 2
 RULES = (
-    # Every model: the read-out sums over features; classes are too few to share out.
-    (r"readout/kernel", _ROWS),
-    # Sequence models: an input becomes `width` features.
-    (r"encoder/table|encoder/projection/(kernel|bias)|positions", _COLUMNS),
-    # Transformer blocks.
+    # Transformer blocks; what is between them is whole on every device.
     (r"blocks/\d+/(qkv|wide)/(kernel|bias)", _COLUMNS),
     (r"blocks/\d+/(attended|narrow)/kernel", _ROWS),
     # Perceptrons: layers take turns.
@@ -59,19 +58,16 @@ class Cut:
     whole: bool = False
 
     def held(self, axes: Axes) -> int:
-        """Numbers of it on each device."""
+        """Numbers of it on each device of a mesh of that shape."""
         sizes = {DATA: axes.data, MODEL: axes.model}
-        held = 1
-        for n, axis in zip(self.shape, (*self.spec, *[None] * len(self.shape)), strict=False):
-            held *= n // sizes[axis] if axis else n
-        return held
+        return math.prod(self.shape) // math.prod(sizes[axis] for axis in self.spec if axis)
 
 
 def cuts(params: Params, axes: Axes, fully_sharded: bool = False) -> dict[Path, Cut]:
     """How every parameter lies over a mesh, by its path.
 
     With `fully_sharded`, the data axis cuts the largest of the dimensions that are left and that it
-    divides.
+    divides; of biases and other vectors, which weigh nothing, none.
     """
     return {path: _cut(path, leaf.shape, axes, fully_sharded) for path, leaf in _leaves(params)}
 
@@ -82,7 +78,7 @@ def _cut(path: Path, shape: tuple[int, ...], axes: Axes, fully_sharded: bool) ->
     if dimension is not None and axes.model > 1:
         whole = shape[dimension] % axes.model > 0
         spec[dimension] = None if whole else MODEL
-    if fully_sharded and axes.data > 1:
+    if fully_sharded and axes.data > 1 and len(shape) > 1:
         free = [d for d, axis in enumerate(spec) if not axis and shape[d] % axes.data == 0]
         if free:
             spec[max(free, key=lambda d: shape[d])] = DATA

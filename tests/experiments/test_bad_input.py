@@ -51,6 +51,11 @@ SOUND = "--model=mlp --batch_sizes=16 --budget=1epochs"
         (f"{SOUND} --norm=batch --average=swa", "--average=swa: the running statistics of"),
         ("--evaluations=0", "--evaluations=0: "),
         (
+            f"{SOUND} --multihost",
+            "--multihost: no launcher that JAX knows has started this process",
+        ),
+        ("--stuck_minutes=-1", "--stuck_minutes=-1: "),
+        (
             "--model=cn",
             "--model=cn: choose one of default, linear, mlp, mlp_residual, cnn",
         ),

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,15 +29,17 @@ class Launched:
         cwd: Path,
         environment: Mapping[str, str],
         count: int = 2,
+        task: Callable[[int, int], dict[str, str]] | None = None,
     ) -> None:
-        """Starts `python COMMAND`, once per rank."""
+        """Starts `python COMMAND` for each rank; `task` gives variables, by rank and count."""
         path = os.pathsep.join([str(ROOT / "lib"), str(ROOT / "experiments")])
         common = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
-        common |= {"JAX_COORDINATOR_ADDRESS": f"127.0.0.1:{free_port()}"} | dict(environment)
+        common |= environment
+        task = slurm() if task is None else task
         self.processes = [
             subprocess.Popen(
                 [sys.executable, *map(str, command)],
-                env=common | slurm_task(rank, count),
+                env=common | task(rank, count),
                 cwd=cwd,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -64,9 +66,11 @@ class Launched:
             process.communicate()
 
 
-def slurm_task(rank: int, count: int) -> dict[str, str]:
-    """What srun tells a task."""
-    return {
+def slurm() -> Callable[[int, int], dict[str, str]]:
+    """What srun tells its tasks."""
+    address = f"127.0.0.1:{free_port()}"
+    return lambda rank, count: {
+        "JAX_COORDINATOR_ADDRESS": address,
         "SLURM_JOB_ID": "1",
         "SLURM_STEP_NODELIST": "localhost",
         "SLURM_NTASKS": str(count),

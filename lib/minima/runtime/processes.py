@@ -90,7 +90,7 @@ def join(lockstep: bool) -> Group:
         raise UserError(
             f"--multihost: no launcher that JAX knows has started this process ({error}); it "
             "looked for srun, mpirun, GKE's and TPU VMs' workers and Kubernetes: start the same "
-            "command on every host by one of them, or leave --multihost out"
+            "command on every host by one of them, or use --multihost=false"
         ) from error
     _group = Group(jax.process_index(), jax.process_count(), lockstep)
     if not _group.is_first:
@@ -276,7 +276,8 @@ def _follow_failure() -> None:
     """Ends this process like one that has failed, if any has."""
     for key, code in _client().key_value_dir_get(_FAILED):
         failed = f"process {key.rpartition('/')[2]} of {_group.count}"
-        _end_alone(int(code), f"error: {failed} ended with exit code {code}; see what it says")
+        print(f"error: {failed} ended with exit code {code}; see what it says", file=sys.stderr)
+        raise SystemExit(int(code))
 
 
 def _client() -> Any:

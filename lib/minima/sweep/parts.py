@@ -5,13 +5,15 @@ what an experiment reads and writes after training is there, and nobody has to k
 """
 
 import dataclasses
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minima.record import gather, mirrored
 from minima.record.remote import is_url
+from minima.record.run_directory import flat
 from minima.record.shards import Shard
 from minima.runtime import processes
 from minima.runtime.errors import UserError
@@ -46,6 +48,27 @@ def join(config: SweepConfig) -> SweepConfig:
     workdir = str(_private_folder() / "runs")
     record = dataclasses.replace(config.record, workdir=workdir, tensorboard=False)
     return dataclasses.replace(config, record=record)
+
+
+def check_same(own: dict[str, Any], first: dict[str, Any]) -> None:
+    """Refuses, in all processes, to train what isn't the same in all.
+
+    Args:
+      own, first: identities (see `run.Prepared`), this process's and the first one's.
+
+    Raises:
+      UserError: names what differs; where the trunk lies may.
+    """
+    mine, firsts = flat(json.loads(json.dumps(own))), flat(first)
+    unlike = [n for n in sorted({*mine, *firsts}) if repr(mine.get(n)) != repr(firsts.get(n))]
+    words = [f"{n}: {mine.get(n)!r}, and {firsts.get(n)!r} in the first process" for n in unlike]
+    words = [word for word in words if not word.startswith("branch.branch_from:")]
+    for index, word in enumerate(processes.meet(words[0] if words else "", StopRequest())):
+        if word:
+            raise UserError(
+                f"--multihost: process {index} has {word}; start the same command on the same data "
+                "everywhere"
+            )
 
 
 def cpu_devices(config: SweepConfig) -> int:

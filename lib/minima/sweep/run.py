@@ -22,7 +22,6 @@ from minima.record.shards import Shard, find_shards
 from minima.record.shared_checkpoints import open_checkpoints
 from minima.record.snapshots import Snapshots
 from minima.runtime import compilation, devices
-from minima.runtime.errors import UserError
 from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest
 from minima.runtime.processes import agreed, from_first, group, stop_request
 from minima.runtime.watchdog import Watchdog
@@ -95,9 +94,9 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
     devices.configure(config.training.dtype, wanted or None)
     compilation.use_compilation_cache()
     task, dataset = load_task(config)
-    identity = from_first(lambda: _identity(config, dataset.checksum))
-    if identity["data_sha256"] != dataset.checksum:
-        raise UserError(f"--dataset={config.task.dataset}: other data than on the first host")
+    own = _identity(config, dataset.checksum)
+    identity = from_first(lambda: own)
+    parts.check_same(own, identity)
     name = re.sub(r"\W+", "-", f"{task.model.name}-{Path(config.task.dataset).stem}")
     run_id = f"{name}-{config.training.optimizer}-{config_hash(identity)[:10]}"
     place = joined(config.record.workdir, experiment, run_id)

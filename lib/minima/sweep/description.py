@@ -15,7 +15,7 @@ _FEW_UPDATES = 100
 
 def describe(plan: Plan) -> str:
     """The plan in a few lines of plain text."""
-    layout, model, data = plan.layout, plan.recipe.task.model, plan.dataset
+    model, data = plan.recipe.task.model, plan.dataset
     sizes = plan.config.grid.batch_sizes
     steps = [plan.timeline({"batch_size": b}).steps for b in sizes]
     total = plan.total_examples()

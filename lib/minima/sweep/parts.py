@@ -59,7 +59,7 @@ def check_same(own: dict[str, Any], first: dict[str, Any]) -> None:
     Raises:
       UserError: names what differs; where the trunk lies may.
     """
-    mine, firsts = flat(json.loads(json.dumps(own))), flat(first)
+    mine, firsts = (flat(json.loads(json.dumps(each))) for each in (own, first))
     unlike = [n for n in sorted({*mine, *firsts}) if repr(mine.get(n)) != repr(firsts.get(n))]
     words = [f"{n}: {mine.get(n)!r}, and {firsts.get(n)!r} in the first process" for n in unlike]
     words = [word for word in words if not word.startswith("branch.branch_from:")]

@@ -167,11 +167,16 @@ class GroupStop(StopRequest):
         if _group.lockstep:
             from jax.experimental import multihost_utils
 
-            # Every look counts as a step: all processes look equally often.
-            return self._asked or multihost_utils.reached_preemption_sync_point(next(_looks))
+            # Every look counts as a step, since all processes look equally often.
+            if not self._asked and multihost_utils.reached_preemption_sync_point(next(_looks)):
+                self._asked = True
+            return self._asked
         if self._asked:
             _client().key_value_set("minima/stop/asked", "", allow_overwrite=True)
         return self._asked or bool(_client().key_value_dir_get("minima/stop"))
+
+
+_lockstep_stop = GroupStop()
 
 
 @contextlib.contextmanager
@@ -181,7 +186,7 @@ def stop_request() -> Iterator[StopRequest]:
     In lockstep SIGTERM is JAX's: a handler of ours would silently replace it.
     """
     if _group.lockstep:
-        yield GroupStop()
+        yield _lockstep_stop  # the same in every stage: JAX tells it once
         return
     with interrupts.stop_request(GroupStop() if _group.count > 1 else StopRequest()) as request:
         yield request

@@ -134,7 +134,7 @@ class Store:
 
     def write(self, name: str, content: bytes) -> None:
         """Puts an object; replaces the one that is there."""
-        self._tried(lambda: self._files.pipe_file(self._path(name), content))
+        self._put(lambda: self._files.pipe_file(self._path(name), content))
 
     def create(self, name: str, content: bytes) -> bool:
         """Puts an object unless there is one; returns whether it did.
@@ -147,13 +147,9 @@ class Store:
                 self._files.pipe_file(self._path(name), content, mode="create")
             except FileExistsError:
                 return False
-            except OSError as error:
-                if "precondition" in str(error).lower():  # s3's word for it
-                    return False
-                raise
             return True
 
-        return self._tried(put)
+        return self._put(put)
 
     def upload(self, name: str, path: Path) -> None:
         """Puts a file; passes over one that is gone."""
@@ -161,10 +157,9 @@ class Store:
             if path.stat().st_size <= _SMALL:
                 self.write(name, path.read_bytes())
             else:
-                self._tried(lambda: self._files.put_file(str(path), self._path(name)))
+                self._put(lambda: self._files.put_file(str(path), self._path(name)))
         except FileNotFoundError:
-            if path.exists():
-                raise
+            _log.info("%s: went before it was up", path)
 
     def download(self, name: str, path: Path) -> None:
         """Fetches an object into a file, whole or not at all.
@@ -200,6 +195,12 @@ class Store:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
+    def _put(self, call: Callable[[], Result]) -> Result:
+        try:
+            return self._tried(call)
+        except FileNotFoundError as error:
+            raise UserError(f"{self.url}: {_brief(error)}; {_REMEDY}") from error
+
     def _tried(self, call: Callable[[], Result]) -> Result:
         for wait in (*WAITS, None):
             try:
@@ -228,10 +229,8 @@ def _open(url: str) -> tuple[Any, str]:
         files, root = fsspec.core.url_to_fs(url)
     except ImportError as error:
         extra = _EXTRAS.get(protocol)
-        remedy = f'pip install "minima[{extra}]"' if extra else str(error)
-        raise UserError(
-            f"{url}: nothing is installed that reads {protocol}://: {remedy}"
-        ) from error
+        needs = f'needs {extra}fs: pip install "minima[{extra}]"' if extra else str(error)
+        raise UserError(f"{url}: {needs}") from error
     except ValueError as error:
         raise UserError(f"{url}: {error}; use gs://bucket/folder or s3://bucket/folder") from error
     except Exception as error:  # a client that looks for credentials as it is made

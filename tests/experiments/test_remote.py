@@ -21,7 +21,7 @@ FLAGS = (
     "--checkpoint_seconds=0.2",
 )
 CELLS = 18
-KILLS = 4
+KILLS = 3
 WORKDIR = "bucket://b/runs"
 
 

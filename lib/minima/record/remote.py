@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 WAITS = (0.2, 0.4, 0.8, 1.6)  # seconds between tries
+_PATIENCE = 30.0  # seconds after which a call is not tried again
 _THREADS = 8
 _SMALL = 4 * 2**20  # bytes read into memory: a file may be replaced while a larger one is read
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3"}
@@ -48,11 +49,20 @@ def local_path(place: str | Path) -> Path:
     text = str(place)
     if not is_url(text):
         return Path(text.removeprefix("file://"))
+    if fault := unusable(text):
+        raise UserError(f"{text}: {fault}")
     protocol, _, rest = text.partition("://")
     parts = rest.rstrip("/").split("/")
-    if not parts[-1] or {".", ".."} & set(parts):
-        raise UserError(f"{text}: names no folder; use the form {protocol}://bucket/folder")
     return _mirrors() / protocol / Path(*(quote(part, safe=" ,=@+") or "%" for part in parts))
+
+
+def unusable(place: str) -> str:
+    """What is wrong with a path or URL by its form alone; empty where nothing is."""
+    protocol, _, rest = place.partition("://")
+    parts = rest.rstrip("/").split("/")
+    if is_url(place) and (not parts[-1] or {".", ".."} & set(parts)):
+        return f"names no folder; use the form {protocol}://bucket/folder"
+    return ""
 
 
 def url_of(directory: Path) -> str | None:
@@ -202,6 +212,7 @@ class Store:
             raise UserError(f"{self.url}: {_brief(error)}; {_REMEDY}") from error
 
     def _tried(self, call: Callable[[], Result]) -> Result:
+        begin = time.monotonic()
         for wait in (*WAITS, None):
             try:
                 return call()
@@ -210,10 +221,11 @@ class Store:
             except Exception as error:  # whatever botocore, aiohttp and their kin come up with
                 if _is_refusal(error):
                     raise UserError(f"{self.url}: {_brief(error)}; {_REMEDY}") from error
-                if wait is None:
+                # Some clients try for a minute themselves before they give up.
+                if wait is None or time.monotonic() - begin > _PATIENCE:
                     text = f"{self.url}: does not answer ({_brief(error)})"
                     raise Unreachable(text) from error
-                _log.warning("%s: %s; trying again", self.url, _brief(error))
+                _log.info("%s: %s; trying again", self.url, _brief(error))
             time.sleep(wait)
         raise AssertionError("the last try returns or raises")
 
@@ -225,6 +237,7 @@ def _open(url: str) -> tuple[Any, str]:
     import fsspec
 
     protocol = url.partition("://")[0]
+    logging.getLogger("gcsfs").setLevel(logging.ERROR)  # it warns of what it then raises
     try:
         files, root = fsspec.core.url_to_fs(url)
     except ImportError as error:

@@ -168,6 +168,17 @@ def test_a_reader_beside_the_process_that_works_reads_its_files(open_run, bucket
         assert bucket.received == 0
 
 
+def test_who_works_on_a_run_elsewhere_is_known(open_run, lose):
+    with open_run():
+        assert mirrored.worker(local_path(RUN)) == str(os.getpid())
+    lose()  # as on another machine
+    assert mirrored.worker(local_path(RUN)).startswith(f"{os.getpid()} on ")
+    (local_path(RUN)).mkdir(parents=True)
+    finish()
+    assert mirrored.worker(local_path(RUN)) is None
+    assert mirrored.worker(local_path("bucket://b/nothing")) is None
+
+
 def test_shards_come_with_a_run_where_asked_for(bucket, lose, make_cell):
     shard = local_path(RUN) / "shards/1-of-2"
     shard.mkdir(parents=True)

@@ -155,6 +155,16 @@ class Lease:
         return json.dumps(entry).encode()
 
 
+def in_use_by(store: Store) -> str | None:
+    """Which process works on a run, as far as its lease tells; None where nobody seems to."""
+    try:
+        seen = json.loads(store.read(NAME) or b"{}")
+        fresh = not seen["released"] and time.time() - seen["time"] < STALE and not _is_gone(seen)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return _holder(seen).removeprefix("process ") if fresh else None
+
+
 def _holder(lease: dict[str, Any]) -> str:
     return f"process {lease.get('process')} on {lease.get('host')}"
 

@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 from minima.record import cells as cell_lines
 from minima.record import mirrored
 from minima.record.files import DiskFull, write_atomically
-from minima.record.locks import holder, take_lock
+from minima.record.locks import take_lock
 from minima.record.provenance import now, provenance
 from minima.record.remote import local_path, url_of
 from minima.runtime.errors import UserError
 
-__all__ = ["DiskFull", "RunDirectory", "config_hash", "holder", "read_info", "write_atomically"]
+__all__ = ["DiskFull", "RunDirectory", "config_hash", "read_info", "write_atomically"]
 
 SCHEMA_VERSION = 1
 

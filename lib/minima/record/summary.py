@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from minima.record.cells import Axes, Cell
 from minima.record.intervals import Mean, interval
+from minima.record.mirrored import worker
 from minima.record.plane import FAILURES, best_rates, panels
 from minima.record.results import Run
-from minima.record.mirrored import worker
 from minima.record.terminal import print_plane
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ def worker(directory: Path) -> str | None:
       UserError: the store refuses.
       Unreachable: it does not answer.
     """
-    url = url_of(directory)
+    url = None if directory.absolute() in _attached else url_of(directory)
     return holder(directory) or (in_use_by(Store(url)) if url else None)
 
 

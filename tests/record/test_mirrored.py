@@ -168,12 +168,18 @@ def test_a_reader_beside_the_process_that_works_reads_its_files(open_run, bucket
         assert bucket.received == 0
 
 
-def test_who_works_on_a_run_elsewhere_is_known(open_run, lose):
+def test_who_works_on_a_run_is_known(open_run, monkeypatch):
     with open_run():
         assert mirrored.worker(local_path(RUN)) == str(os.getpid())
-    lose()  # as on another machine
-    assert mirrored.worker(local_path(RUN)).startswith(f"{os.getpid()} on ")
-    (local_path(RUN)).mkdir(parents=True)
+    assert mirrored.worker(local_path(RUN)) is None  # this process is not in its own way
+    with monkeypatch.context() as other:
+        other.setattr(mirrored, "_attached", {})  # as another one sees it
+        assert mirrored.worker(local_path(RUN)).startswith(f"{os.getpid()} on ")
+
+
+def test_a_run_that_was_let_go_of_is_free(open_run):
+    with open_run():
+        pass
     finish()
     assert mirrored.worker(local_path(RUN)) is None
     assert mirrored.worker(local_path("bucket://b/nothing")) is None

@@ -101,6 +101,14 @@ def test_calls_are_tried_again_and_then_given_up(bucket, monkeypatch):
     assert bucket.calls == 3
 
 
+def test_where_one_of_many_calls_fails_the_rest_is_left(bucket, monkeypatch):
+    store = Store("bucket://b/run")
+    monkeypatch.setenv("BUCKET_FAULTS", "after=0")
+    with pytest.raises(Unreachable):
+        store.each(lambda name: store.write(name, b"x"), map(str, range(1000)))
+    assert bucket.calls < 1000
+
+
 class Refusing(fsspec.AbstractFileSystem):
     protocol = "refusing"
     cachable = False

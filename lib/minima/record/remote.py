@@ -195,12 +195,17 @@ class Store:
         self.each(lambda name: self._tried(lambda: remove(name)), names)
 
     def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Calls the function for all items, several at a time."""
+        """Calls the function for all items, several at a time, until one call fails."""
         waiting = list(items)
         if len(waiting) < 2:
             return [function(item) for item in waiting]
         with ThreadPoolExecutor(_THREADS) as threads:
-            return list(threads.map(function, waiting))
+            calls = [threads.submit(function, item) for item in waiting]
+            try:
+                return [call.result() for call in calls]
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)  # the rest would fail as well
+                raise
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

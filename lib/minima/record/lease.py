@@ -78,9 +78,11 @@ class Lease:
                 _log.warning("the lease stays behind: %s", error)
 
     def _take(self, seen: dict[str, Any], ours: bool) -> None:
-        # The lock on this folder is ours: who held the lease from it under another boot is gone.
-        rebooted = ours and seen.get("host") == socket.gethostname() and not _is_here(seen)
-        if not (seen.get("released") or _is_gone(seen) or rebooted):
+        # The lock on this folder is ours: who held the lease from it is gone if that was under
+        # another boot, and if it was this process, which could not say that it let go.
+        here = ours and seen.get("host") == socket.gethostname()
+        past = here and (not _is_here(seen) or seen.get("process") == os.getpid())
+        if not (seen.get("released") or _is_gone(seen) or past):
             self._watch(seen)
         self._write()
         if not ours:
@@ -151,6 +153,16 @@ class Lease:
             "released": released,
         }
         return json.dumps(entry).encode()
+
+
+def in_use_by(store: Store) -> str | None:
+    """Which process works on a run, as far as its lease tells; None where nobody seems to."""
+    try:
+        seen = json.loads(store.read(NAME) or b"{}")
+        fresh = not seen["released"] and time.time() - seen["time"] < STALE and not _is_gone(seen)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return _holder(seen).removeprefix("process ") if fresh else None
 
 
 def _holder(lease: dict[str, Any]) -> str:

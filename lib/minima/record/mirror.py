@@ -50,7 +50,8 @@ class Mirror:
         self.url, self.directory, self.store = url, directory, Store(url)
         self._pushed: dict[str, Stamp] = {}
         self._lines: dict[str, int] = {}  # bytes of a file that are up there
-        self._marked: set[int] = set()
+        self._marked: set[int] = set()  # checkpoints that are whole up there
+        self._tidy = False  # whether no older ones are left there
         self._mutex = threading.Lock()
 
     def pull(self, newest_here: bool = False, checkpoints: bool = True) -> None:
@@ -185,16 +186,17 @@ class Mirror:
     def _push_steps(self) -> None:
         folder = self.directory / _CHECKPOINTS
         steps = sorted(int(path.name) for path in folder.glob("*") if path.name.isdigit())
-        new = [step for step in steps if step not in self._marked]
-        for step in new:
-            self._push_step(step)
-        newest = max(self._marked, default=0)
-        if new and newest in self._marked:
+        for step in steps:
+            if step not in self._marked:
+                self._tidy = False
+                self._push_step(step)
+        if self._marked and not self._tidy:
             found = self.store.sizes(_CHECKPOINTS)
             there = {int(m[1]) for n in found if (m := _MARKER.fullmatch(n) or _STEP.match(n))}
             for step in sorted(there - set(steps)):
-                if step < newest:
+                if step < max(self._marked):
                     self._delete_step(step, [*found])
+            self._tidy = True
 
     def _push_step(self, step: int) -> None:
         folder = self.directory / _CHECKPOINTS / str(step)

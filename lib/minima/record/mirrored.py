@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from minima.record.lease import Lease
+from minima.record.lease import Lease, in_use_by
 from minima.record.locks import holder
 from minima.record.mirror import SHARDS, Mirror
-from minima.record.remote import Unreachable, is_url, joined, local_path, url_of
+from minima.record.remote import Store, Unreachable, is_url, joined, local_path, url_of
 from minima.runtime.errors import UserError
 
 SECONDS = 3.0  # between pushes, at least
@@ -51,6 +51,17 @@ def locate(run: Path | str, flag: str = "", shards: bool = False) -> Path:
     except UserError as error:
         raise UserError(f"{flag}={error}" if flag else str(error)) from error
     return directory
+
+
+def worker(directory: Path) -> str | None:
+    """The process that works on a run, here or elsewhere, or None where nobody seems to.
+
+    Raises:
+      UserError: the store refuses.
+      Unreachable: it does not answer.
+    """
+    url = None if directory.absolute() in _attached else url_of(directory)
+    return holder(directory) or (in_use_by(Store(url)) if url else None)
 
 
 def copy_run(run: Path | str, target: Path) -> None:

@@ -21,6 +21,7 @@ Result = TypeVar("Result")
 Item = TypeVar("Item")
 
 WAITS = (0.2, 0.4, 0.8, 1.6)  # seconds between tries
+_PATIENCE = 30.0  # seconds after which a call is not tried again
 _THREADS = 8
 _SMALL = 4 * 2**20  # bytes read into memory: a file may be replaced while a larger one is read
 _EXTRAS = {"gs": "gcs", "gcs": "gcs", "s3": "s3", "s3a": "s3"}
@@ -48,11 +49,20 @@ def local_path(place: str | Path) -> Path:
     text = str(place)
     if not is_url(text):
         return Path(text.removeprefix("file://"))
+    if fault := unusable(text):
+        raise UserError(f"{text}: {fault}")
     protocol, _, rest = text.partition("://")
     parts = rest.rstrip("/").split("/")
-    if not parts[-1] or {".", ".."} & set(parts):
-        raise UserError(f"{text}: names no folder; use the form {protocol}://bucket/folder")
     return _mirrors() / protocol / Path(*(quote(part, safe=" ,=@+") or "%" for part in parts))
+
+
+def unusable(place: str) -> str:
+    """What is wrong with a path or URL by its form alone; empty where nothing is."""
+    protocol, _, rest = place.partition("://")
+    parts = rest.rstrip("/").split("/")
+    if is_url(place) and (not parts[-1] or {".", ".."} & set(parts)):
+        return f"names no folder; use the form {protocol}://bucket/folder"
+    return ""
 
 
 def url_of(directory: Path) -> str | None:
@@ -134,7 +144,7 @@ class Store:
 
     def write(self, name: str, content: bytes) -> None:
         """Puts an object; replaces the one that is there."""
-        self._tried(lambda: self._files.pipe_file(self._path(name), content))
+        self._put(lambda: self._files.pipe_file(self._path(name), content))
 
     def create(self, name: str, content: bytes) -> bool:
         """Puts an object unless there is one; returns whether it did.
@@ -147,13 +157,9 @@ class Store:
                 self._files.pipe_file(self._path(name), content, mode="create")
             except FileExistsError:
                 return False
-            except OSError as error:
-                if "precondition" in str(error).lower():  # s3's word for it
-                    return False
-                raise
             return True
 
-        return self._tried(put)
+        return self._put(put)
 
     def upload(self, name: str, path: Path) -> None:
         """Puts a file; passes over one that is gone."""
@@ -161,10 +167,9 @@ class Store:
             if path.stat().st_size <= _SMALL:
                 self.write(name, path.read_bytes())
             else:
-                self._tried(lambda: self._files.put_file(str(path), self._path(name)))
+                self._put(lambda: self._files.put_file(str(path), self._path(name)))
         except FileNotFoundError:
-            if path.exists():
-                raise
+            _log.info("%s: went before it was up", path)
 
     def download(self, name: str, path: Path) -> None:
         """Fetches an object into a file, whole or not at all.
@@ -190,17 +195,29 @@ class Store:
         self.each(lambda name: self._tried(lambda: remove(name)), names)
 
     def each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Calls the function for all items, several at a time."""
+        """Calls the function for all items, several at a time, until one call fails."""
         waiting = list(items)
         if len(waiting) < 2:
             return [function(item) for item in waiting]
         with ThreadPoolExecutor(_THREADS) as threads:
-            return list(threads.map(function, waiting))
+            calls = [threads.submit(function, item) for item in waiting]
+            try:
+                return [call.result() for call in calls]
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)  # the rest would fail as well
+                raise
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
+    def _put(self, call: Callable[[], Result]) -> Result:
+        try:
+            return self._tried(call)
+        except FileNotFoundError as error:
+            raise UserError(f"{self.url}: {_brief(error)}; {_REMEDY}") from error
+
     def _tried(self, call: Callable[[], Result]) -> Result:
+        begin = time.monotonic()
         for wait in (*WAITS, None):
             try:
                 return call()
@@ -209,10 +226,11 @@ class Store:
             except Exception as error:  # whatever botocore, aiohttp and their kin come up with
                 if _is_refusal(error):
                     raise UserError(f"{self.url}: {_brief(error)}; {_REMEDY}") from error
-                if wait is None:
+                # Some clients try for a minute themselves before they give up.
+                if wait is None or time.monotonic() - begin > _PATIENCE:
                     text = f"{self.url}: does not answer ({_brief(error)})"
                     raise Unreachable(text) from error
-                _log.warning("%s: %s; trying again", self.url, _brief(error))
+                _log.info("%s: %s; trying again", self.url, _brief(error))
             time.sleep(wait)
         raise AssertionError("the last try returns or raises")
 
@@ -224,14 +242,13 @@ def _open(url: str) -> tuple[Any, str]:
     import fsspec
 
     protocol = url.partition("://")[0]
+    logging.getLogger("gcsfs").setLevel(logging.ERROR)  # it warns of what it then raises
     try:
         files, root = fsspec.core.url_to_fs(url)
     except ImportError as error:
         extra = _EXTRAS.get(protocol)
-        remedy = f'pip install "minima[{extra}]"' if extra else str(error)
-        raise UserError(
-            f"{url}: nothing is installed that reads {protocol}://: {remedy}"
-        ) from error
+        needs = f'needs {extra}fs: pip install "minima[{extra}]"' if extra else str(error)
+        raise UserError(f"{url}: {needs}") from error
     except ValueError as error:
         raise UserError(f"{url}: {error}; use gs://bucket/folder or s3://bucket/folder") from error
     except Exception as error:  # a client that looks for credentials as it is made

@@ -11,13 +11,13 @@ from typing import Any, BinaryIO
 from minima.record import cells as cell_lines
 from minima.record import mirrored
 from minima.record.files import DiskFull, write_atomically
-from minima.record.locks import holder, take_lock
+from minima.record.locks import take_lock
 from minima.record.provenance import now, provenance
-from minima.record.remote import local_path
+from minima.record.remote import local_path, url_of
 from minima.record.shards import Shard
 from minima.runtime.errors import UserError
 
-__all__ = ["DiskFull", "RunDirectory", "config_hash", "holder", "read_info", "write_atomically"]
+__all__ = ["DiskFull", "RunDirectory", "config_hash", "read_info", "write_atomically"]
 
 SCHEMA_VERSION = 1
 
@@ -191,13 +191,13 @@ def read_info(directory: Path) -> dict[str, Any]:
     Raises:
       UserError: there is no run, its run.json is damaged, or a newer minima wrote it.
     """
-    path = directory / "run.json"
+    path, shown = directory / "run.json", url_of(directory) or directory
     try:
         info = json.loads(path.read_bytes())
         schema = info["schema_version"]
     except OSError as error:
         raise UserError(
-            f"{directory} is no run: cannot read its run.json ({error.strerror}); name a directory "
+            f"{shown} is no run: cannot read its run.json ({error.strerror}); name a directory "
             "of the form <workdir>/<experiment>/<run id>"
         ) from error
     except (ValueError, KeyError, TypeError) as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from minima.record.remote import unusable
 from minima.record.shards import Shard, parse_shard
 from minima.runtime.axes import Axes, format_axes, parse_axes
 from minima.sweep.budgets import Budget, parse_budget
@@ -75,9 +76,11 @@ def _share(value: float) -> None:
         raise ValueError("must be above 0 and at most 1")
 
 
-def _not_empty(value: str) -> None:
+def _folder(value: str) -> None:
     if not value:
         raise ValueError("is empty; use . for the current folder")
+    if fault := unusable(value):
+        raise ValueError(fault)
 
 
 def _leaf(default: Any, help: str, **metadata: Any) -> Any:
@@ -316,7 +319,7 @@ class RecordConfig:
     """Where results go; changes no number."""
 
     workdir: str = _leaf(
-        "runs", "folder of all runs, or gs://, s3://, any fsspec URL of one", check=_not_empty
+        "runs", "folder of all runs, or gs://, s3://, any fsspec URL of one", check=_folder
     )
     plan_only: bool = _leaf(False, "print cells, program, memory and time, and stop")
     snapshots: int = _leaf(

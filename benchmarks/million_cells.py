@@ -5,10 +5,12 @@
 Each part runs in a process of its own and prints its seconds and its peak memory: `plan` is
 `prepare`, the split and its description; `gather` merges synthetic cells of the usual size (ten
 evaluations) from all shards; `results` writes results.csv and results.nc; `again` gathers once
-more, which adds nothing. Cells are 10 batch sizes × 100 rates × the seeds.
+more, which adds nothing; `whole` is the command without --shard on the gathered run: it trains
+nothing and writes results and TensorBoard. Cells are 10 batch sizes × 100 rates × the seeds.
 """
 
 import argparse
+import dataclasses
 import json
 import random
 import re
@@ -24,7 +26,7 @@ from minima.record.shards import Shard
 from minima.sweep.config import GridConfig, ProcessesConfig, RecordConfig, SweepConfig, TaskConfig
 
 EXPERIMENT = "million_cells"
-PARTS = ("plan", "gather", "again", "results")
+PARTS = ("plan", "gather", "again", "results", "whole")
 METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
@@ -78,7 +80,15 @@ def run_part(part: str, config: SweepConfig) -> None:
     from minima.record.gather import gather
 
     if part == "plan":
-        print(sweep.describe(sweep.prepare(config, EXPERIMENT).plan), file=sys.stderr)
+        record = dataclasses.replace(config.record, plan_only=True)
+        plan = sweep.prepare(dataclasses.replace(config, record=record), EXPERIMENT).plan
+        print(sweep.describe(plan), file=sys.stderr)
+        return
+    if part == "whole":
+        prepared = sweep.prepare(
+            dataclasses.replace(config, processes=ProcessesConfig()), EXPERIMENT
+        )
+        assert sweep.execute(prepared, "") == 0
         return
     (run,) = Path(config.record.workdir).glob("*/*")
     if part == "results":

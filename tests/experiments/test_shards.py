@@ -189,7 +189,7 @@ def test_the_whole_command_takes_shards_up_without_being_told(shard, experiment,
 @pytest.mark.parametrize(
     ("name", "sweeps"),
     [
-        ("batch_size_rescue", 1),
+        pytest.param("batch_size_rescue", 1, marks=pytest.mark.slow),
         pytest.param("sharp_vs_flat", 1, marks=pytest.mark.slow),
         ("edge_of_stability", 3),
     ],

@@ -2,11 +2,12 @@
 
     python benchmarks/million_cells.py [--seeds=1000] [--shards=1000] [--parts=plan,gather,results]
 
-Each part runs in a process of its own and prints its seconds, its CPU seconds and its peak memory: `plan` is
-`prepare`, the split and its description; `gather` merges synthetic cells of the usual size (ten
-evaluations) from all shards; `results` writes results.csv and results.nc; `again` gathers once
-more, which adds nothing; `whole` is the command without --shard on the gathered run: it trains
-nothing and writes results and TensorBoard. Cells are 10 batch sizes × 100 rates × the seeds.
+Each part runs in a process of its own and prints its seconds, those of CPU time, and its peak
+memory: `plan` is `prepare`, the split and its description; `gather` merges synthetic cells of the
+usual size (ten evaluations) from all shards; `again` gathers once more, which adds nothing;
+`results` writes results.csv and results.nc; `whole` is the command without --shard on the gathered
+run: it trains nothing and writes results and TensorBoard. Cells are 10 batch sizes × 100 rates ×
+the seeds, without snapshots.
 """
 
 import argparse

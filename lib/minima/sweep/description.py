@@ -14,7 +14,7 @@ _FEW_UPDATES = 100
 
 def describe(plan: Plan) -> str:
     """The plan in a few lines of plain text."""
-    layout, model, data = plan.layout, plan.recipe.task.model, plan.dataset
+    model, data = plan.recipe.task.model, plan.dataset
     sizes = plan.config.grid.batch_sizes
     steps = [plan.timeline({"batch_size": b}).steps for b in sizes]
     total = sum(map(plan.examples, plan.cells))
@@ -61,9 +61,7 @@ def _mesh(plan: Plan, shards: dict[Path, Cut]) -> str:
     held, total = (sum(cut.held(on) for cut in cuts) for on in (axes, Axes()))
     whole = ["/".join(path) for path, cut in shards.items() if cut.whole]
     text = f"{axes}, {held:,} of {total:,} parameters on each device"
-    return text + (
-        f"; whole, since {axes.model} does not divide them: {', '.join(whole)}" if whole else ""
-    )
+    return text + (f"; not divided by {axes.model}: {', '.join(whole)}" if whole else "")
 
 
 def _time(plan: Plan, total: int) -> str:

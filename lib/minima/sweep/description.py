@@ -65,9 +65,7 @@ def _mesh(plan: Plan, shards: dict[Path, Cut]) -> str:
     held, total = (sum(cut.held(on) for cut in cuts) for on in (axes, Axes()))
     whole = ["/".join(path) for path, cut in shards.items() if cut.whole]
     text = f"{axes}, {held:,} of {total:,} parameters on each device"
-    return text + (
-        f"; whole, since {axes.model} does not divide them: {', '.join(whole)}" if whole else ""
-    )
+    return text + (f"; not divided by {axes.model}: {', '.join(whole)}" if whole else "")
 
 
 def _time(plan: Plan, total: int) -> str:

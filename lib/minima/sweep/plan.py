@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from minima.runtime.axes import format_axes
 from minima.runtime.errors import UserError
 from minima.runtime.mesh import abstract
 from minima.sweep import probe
@@ -192,15 +191,16 @@ class Plan:
 
     def resolved(self) -> dict[str, Any]:
         """The choices that bits depend on; pinned in run.json and kept on resume."""
+        layout, mesh = self.layout, {}
+        if layout.axes:  # where it ran, for `reopen`; a resumed run may lie elsewhere
+            mesh = {"mesh": str(layout.axes), "fully_sharded": layout.fully_sharded}
         return {
             "microbatch": self.recipe.microbatch if len(self.programs) == 1 else 0,
             "wide": list(self.recipe.wide),
-            "lanes": self.layout.lanes,
-            "block": self.layout.block,
-            "devices": self.layout.devices,
-            # Where it ran, for `reopen`; no more is held to than to the number of devices.
-            "mesh": format_axes(self.layout.axes),
-            "fully_sharded": self.layout.fully_sharded,
+            "lanes": layout.lanes,
+            "block": layout.block,
+            "devices": layout.devices,
+            **mesh,
         }
 
 

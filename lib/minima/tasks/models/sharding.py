@@ -24,9 +24,9 @@ Params = Any  # a pytree of arrays, or of their shapes
 Path = tuple[str, ...]
 
 # The first pattern that matches a whole path decides which dimension, counted from the last, the
-# model axis cuts; what none matches stays whole, as does a dimension that it does not divide. So do
-# embeddings and read-outs, which are small here: XLA spreads what is cut to its neighbours, and into
-# a norm or a scan over time it would bring a sum over devices.
+# model axis cuts; what none matches stays whole, as does a dimension that it does not divide.
+# Embeddings and read-outs, small here, stay whole too: XLA spreads a cut to its neighbours, and a
+# norm or a scan over time would then need a sum over devices.
 _COLUMNS, _ROWS = 1, 2
 RULES = (
     # Transformer blocks; what is between them is whole on every device.

@@ -75,17 +75,12 @@ MODELS = {
         "dropout": 0.1,
     },
 }
-# Every shape and every kind of model, each at least once.
+# Every shape and every kind of network.
 FEW = [
     ("mlp", "model:8", False),
     ("mlp interventions", "data:8", True),
-    ("mlp_residual", "data:2,model:4", True),
-    ("mlp muon", "data:4,model:2", True),
-    ("mlp early", "data:8", False),
-    ("mlp batch norm", "data:4,model:2", False),
     ("cnn_small", "data:4,model:2", True),
     ("lstm", "data:2,model:4", False),
-    ("gru", "data:8", False),
     ("language model", "data:4,model:2", False),
 ]
 MANY = [(model, *shape) for model in MODELS for shape in SHAPES]
@@ -158,6 +153,16 @@ def test_a_mesh_gives_the_numbers_of_one_device(make, one_device, model, axes, f
     same(trained(plan), one_device(model))
 
 
+def moments(opt_state):
+    """Adam's two, wherever optax keeps them."""
+    (found,) = [
+        node
+        for node in jax.tree.leaves(opt_state, is_leaf=lambda node: hasattr(node, "mu"))
+        if hasattr(node, "mu")
+    ]
+    return found.mu, found.nu
+
+
 def lanes_of(plan):
     """The lanes of a plan after a segment of its program."""
     recipe, mesh = plan.recipe, plan.layout.make_mesh()
@@ -184,15 +189,13 @@ def test_parameters_and_all_that_follows_them_lie_in_shards(make):
     second = {"kernel": (1, 16, 8), "bias": (1, 32)}
     readout = {"kernel": (1, 8, 5), "bias": (1, 5)}
     expected = {"hidden": {0: first, 1: second}, "readout": readout}
-    adam = lanes.opt_state[0]
     for tree in (
         lanes.params,
         lanes.gradient,
         lanes.average.params,
-        adam.mu,
-        adam.nu,
+        *moments(lanes.opt_state),
         report.snapshot.params,
-        report.snapshot.opt_state[0].mu,
+        *moments(report.snapshot.opt_state),
     ):
         shards = jax.tree.map(lambda x: x.addressable_shards[0].data.shape, tree)
         assert shards == expected
@@ -236,7 +239,9 @@ def test_slabs_lie_over_the_data_axis_and_give_the_same_numbers(make, tmp_path, 
         assert record["trajectory"] == expected[0][size]["trajectory"]  # exactly
 
 
-@pytest.mark.parametrize("axes", [None, Axes(2, 2), Axes(8)])
+@pytest.mark.parametrize(
+    "axes", [None, *(pytest.param(a, marks=pytest.mark.slow) for a in (Axes(2, 2), Axes(8)))]
+)
 def test_a_cell_saved_on_one_mesh_goes_on_over_another(make, one_device, tmp_path, axes):
     """Also on one device; only the microbatch and the lane are pinned."""
     plan = make(**PLAIN | MODELS["mlp"], mesh=Axes(4, 2), fully_sharded=True)

@@ -29,12 +29,11 @@ RUNS = {
 }
 FEW = [
     ("mlp", "hessian", "data:4,model:2", True),
-    ("mlp", "sharpness", "model:8", False),
     ("mlp", "noise", "data:8", False),
-    ("transformer", "hessian", "data:2,model:4", False),
 ]
 MANY = [
     *itertools.product(RUNS, ("hessian", "noise"), SHAPES, (False,)),
+    *itertools.product(("mlp",), ("sharpness",), SHAPES, (False,)),
     *itertools.product(("mlp", "transformer"), ("hessian",), ("data:8", "data:4,model:2"), (True,)),
     *itertools.product(("mlp adam",), ("preconditioned",), SHAPES, (False,)),
 ]
@@ -102,8 +101,9 @@ def test_measures_are_those_of_one_device(trained, one_device, name, panel, axes
         for key, estimate in one.items():
             reference = other[key]
             assert estimate.converged == reference.converged, key
-            bound = 1e-8 * max(1.0, abs(reference.value))
-            assert abs(estimate.value - reference.value) <= bound, key
+            np.testing.assert_allclose(
+                estimate.value, reference.value, rtol=1e-8, atol=1e-8, err_msg=key
+            )
 
 
 def test_predictions_are_those_of_one_device(trained):

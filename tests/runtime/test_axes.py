@@ -22,21 +22,8 @@ def test_a_mesh_is_read_and_written(text, axes, written):
     assert parse_axes(written) == axes
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "4",
-        "data",
-        "data:0",
-        "data:-1",
-        "data:1.5",
-        "data:2,data:2",
-        "lanes:2",
-        "data:2;model:2",
-        "data:2,",
-        "data:²",
-    ],
-)
-def test_what_is_no_mesh_is_refused(text):
+@pytest.mark.parametrize("text", ["4", "data", "data:0", "data:1.5", "data:2,data:2", "a:2"])
+@pytest.mark.parametrize("ending", ["", ","])
+def test_what_is_no_mesh_is_refused(text, ending):
     with pytest.raises(ValueError, match=r"use e\.g\. data:4,model:2"):
-        parse_axes(text)
+        parse_axes(text + ending)

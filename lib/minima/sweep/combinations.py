@@ -30,6 +30,7 @@ def check_combinations(config: "SweepConfig") -> None:
     _check_optimizer(config)
     _check_belonging(config.training)
     _check_sharpness_aware(config)
+    _check_precision(config.training)
 
 
 def _check_validation(config: "SweepConfig") -> None:
@@ -107,3 +108,11 @@ def _check_sharpness_aware(config: "SweepConfig") -> None:
                 f"--sam_examples={together}: does not divide the batch size {size}; use a number "
                 "that divides all of --batch_sizes, or 0 for whole batches"
             )
+
+
+def _check_precision(training: "TrainingConfig") -> None:
+    if training.compute_dtype != "default" and training.dtype != "float32":
+        raise UserError(
+            f"--compute_dtype={training.compute_dtype}: goes with parameters in float32, not "
+            f"--dtype={training.dtype}; leave one of the two out"
+        )

@@ -4,8 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import accelerator
 import pytest
+
+import accelerator
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +18,8 @@ def test_every_part_of_ours_runs_on_a_cpu_and_says_what_did_not():
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[-1] == (
-        "not run: PyTorch beside us (no --peers); full sizes (--small); an accelerator (this is a CPU)"
+        "not run: PyTorch beside us (no --peers); full sizes (--small); "
+        "an accelerator (this is a CPU)"
     )
     said = {line.partition(": ")[0] for line in lines}
     assert {"peak", "sequences", "losses, bfloat16", "mlp"} <= said

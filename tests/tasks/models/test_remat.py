@@ -52,13 +52,13 @@ def test_gradients_statistics_and_curvature_are_the_same(x64, build, drawn, inpu
     def asked(model):
         loss = loss_of(model, state, x, training)
 
-        def everything(params):
+        def everything(params, direction):
             (value, after), slope = jax.value_and_grad(loss, has_aux=True)(params)
             slopes = jax.grad(loss, has_aux=True)
             curved = jax.jvp(lambda p: slopes(p)[0], (params,), (direction,))[1]
             return value, after, slope, curved
 
-        return jax.jit(everything)(params)
+        return jax.jit(everything)(params, direction)
 
     found, expected = asked(again), asked(plain)
     assert jax.tree.structure(found) == jax.tree.structure(expected)

@@ -135,7 +135,8 @@ def _snapshot(arm: Arm, place: int) -> Snapshot:
 def objective_of(arm: Arm, place: int, examples: int) -> tuple[Objective, Chunks]:
     """The arm's network and training loss; running statistics, if any, are its own."""
     plan = arm.reading.plan
-    task, arrays = plan.recipe.task, to_arrays(plan.dataset, plan.recipe.task.model.dtype)
+    dtype = plan.recipe.task.model.dtype
+    task, arrays = plan.recipe.task.computed_in(dtype), to_arrays(plan.dataset, dtype)
     state = minimum_of(_snapshot(arm, place))[1]
     count = examples or len(plan.dataset.train)
     inputs = task.prepare(arrays, jnp.asarray(arrays.train[0][:count]))

@@ -60,10 +60,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--cells", type=int, default=0)
     parser.add_argument("--endings", choices=["early", "late"])
+    parser.add_argument("--compute_dtype", default="default")
     parser.add_argument("--bare", action="store_true", help="write nothing at all")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as workdir:
         config = configure(WORKLOADS[args.model], workdir, args.devices, args.seeds)
+        training = replace(config.training, compute_dtype=args.compute_dtype)
+        config = replace(config, training=training)
         if args.cells:
             config = with_cells(config, args.cells)
         if args.endings:

@@ -1,10 +1,12 @@
-"""Training rate against lanes under one vmap, until memory ends: widths.py MODEL
+"""Training rate against lanes under one vmap, until memory ends: widths.py MODEL [--widths=1,4]
 
 Prints one JSON line: examples per second by width, and where it stopped.
 """
 
+import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -21,14 +23,22 @@ from workloads import WORKLOADS
 WIDTHS = tuple(4**k for k in range(9))
 
 
-def main(model: str) -> None:
+def main() -> None:
     """Measures widths 1, 4, 16, … on one device."""
-    plan = prepare(configure(WORKLOADS[model], "runs", 1), "benchmark").plan
+    parser = argparse.ArgumentParser()
+    parser.add_argument("model", choices=sorted(WORKLOADS))
+    parser.add_argument("--compute_dtype", default="default")
+    parser.add_argument("--widths", default="", help="separated by commas")
+    args = parser.parse_args()
+    config = configure(WORKLOADS[args.model], "runs", 1)
+    training = replace(config.training, compute_dtype=args.compute_dtype)
+    plan = prepare(replace(config, training=training), "benchmark").plan
     mesh = devices.make_mesh(AXIS, 1)
     host = to_arrays(plan.dataset, plan.recipe.task.model.dtype)
     arrays = jax.device_put(host, jax.NamedSharding(mesh, jax.P()))
     rates, ended = {}, "the widest measured"
-    for width in WIDTHS if jax.default_backend() != "cpu" else WIDTHS[:3]:
+    asked = [int(width) for width in args.widths.split(",") if width]
+    for width in asked or (WIDTHS if jax.default_backend() != "cpu" else WIDTHS[:3]):
         try:
             rates |= dict(probe.measure(plan.recipe, arrays, (width,), mesh))
         except jax.errors.JaxRuntimeError as error:
@@ -39,4 +49,4 @@ def main(model: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -17,11 +17,11 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.plan import Plan, make_plan
+from minima.sweep.plan import Plan, fit_task, make_plan
 from minima.sweep.program import AXIS, compile_program, empty_lanes
 from minima.sweep.train import train
 from minima.tasks.datasets.dataset import Split, assemble
-from minima.tasks.task import ModelChoice, make_task, to_arrays
+from minima.tasks.task import to_arrays
 
 
 def blobs(n: int, seed: int) -> Split:
@@ -109,21 +109,8 @@ def make(dataset, sequences, endless):
             parts[name] = kind(**{key: values.pop(key) for key in mine})
         assert not values, f"no such settings: {values}"
         config = SweepConfig(**parts)
-        asked = config.task
-        choice = ModelChoice(
-            asked.model,
-            asked.width,
-            asked.depth,
-            asked.norm,
-            asked.positions,
-            asked.parametrisation,
-            asked.base_width,
-            asked.activation,
-        )
         sources = {"blobs": dataset, "sequences": sequences, "endless": endless}
-        source = sources[values_source]
-        how = asked.augmentation, config.training.dtype, asked.loss
-        task, data = make_task(source, choice, *how)
+        task, data = fit_task(config, sources[values_source])
         plan = make_plan(config, task, data)
         if not wide:
             return plan

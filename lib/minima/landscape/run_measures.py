@@ -7,7 +7,7 @@ label smoothing, and with batch normalisation by running statistics, which are h
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -209,9 +209,8 @@ def _groups(
 
 def _kind(plan: Plan, panel: Panel, dtype: str) -> Kind:
     task, features = plan.recipe.task, plan.recipe.features
-    settings = replace(task.model.settings, parameter_dtype=dtype)
     return Kind(
-        task=replace(task, model=replace(task.model, settings=settings)),
+        task=task.computed_in(dtype),
         trained=task,
         features=Features(
             warmup=features.warmup, decay=features.decay, label_noise=features.label_noise

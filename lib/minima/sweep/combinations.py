@@ -31,6 +31,7 @@ def check_combinations(config: "SweepConfig") -> None:
     _check_belonging(config.training)
     _check_sharpness_aware(config)
     _check_mesh(config.engine)
+    _check_precision(config.training)
 
 
 def _check_validation(config: "SweepConfig") -> None:
@@ -127,4 +128,12 @@ def _check_mesh(engine: "EngineConfig") -> None:
         raise UserError(
             f"--fully_sharded: --mesh={engine.mesh} has one device along data; use e.g. "
             "--mesh=data:4"
+        )
+
+
+def _check_precision(training: "TrainingConfig") -> None:
+    if training.compute_dtype != "default" and training.dtype != "float32":
+        raise UserError(
+            f"--compute_dtype={training.compute_dtype}: goes with parameters in float32, not "
+            f"--dtype={training.dtype}; leave one of the two out"
         )

@@ -136,6 +136,16 @@ class TaskConfig:
         "cross_entropy",
         "squared_error: half the squared distance of the outputs from one-hot targets",
     )
+    remat: bool = _leaf(
+        False,
+        "compute blocks again on the way back instead of keeping what is in them: less memory",
+    )
+    attention_chunk: int = _leaf(
+        0,
+        "positions that a transformer's attention looks at together; 0: all, in memory that grows "
+        "with the square of the length",
+        check=_NOT_NEGATIVE,
+    )
 
 
 @dataclass(frozen=True)
@@ -267,6 +277,11 @@ class TrainingConfig:
         check=_range(0, _INF, open_low=True),
     )
     dtype: Literal["float32", "float64"] = _leaf("float32", "of parameters and arithmetic")
+    compute_dtype: Literal["default", "bfloat16"] = _leaf(
+        "default",
+        "of matrix products and what lies between layers; parameters, sums and statistics keep "
+        "--dtype",
+    )
 
 
 @dataclass(frozen=True)

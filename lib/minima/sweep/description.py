@@ -7,7 +7,7 @@ from minima.sweep.config import TrainingConfig
 from minima.sweep.optimizers import DEFAULT_RHO
 from minima.sweep.plan import Plan
 from minima.sweep.shard_description import describe_shards
-from minima.tasks.models import Settings
+from minima.tasks.models import Model, Settings
 from minima.tasks.models.sharding import Cut, Path
 
 _FEW_UPDATES = 100
@@ -29,7 +29,7 @@ def describe(plan: Plan) -> str:
         f"{data.kind.removesuffix('s')}s, {data.num_classes} "
         f"{'symbols' if data.task == 'language_model' else 'classes'}",
         f"model      {model.name}{_shape(model.settings)}, {model.count_parameters():,} "
-        f"parameters, {model.dtype}",
+        f"parameters, {_precision(model)}",
         f"training   {plan.recipe.optimizer}{_course(plan)}, {plan.budget}: "
         f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
         f"program    {len(plan.programs)}, {_lanes(plan)}, microbatches of "
@@ -90,7 +90,15 @@ def _shape(settings: Settings) -> str:
     parts += [] if settings.activation in ("", "relu") else [settings.activation]
     parts += [] if settings.positions else ["no positions"]
     parts += [f"muP from width {settings.base_width}"] if settings.base_width else []
+    chunk = settings.attention_chunk
+    parts += [f"attention by {chunk} positions"] if chunk else []
+    parts += ["blocks computed again on the way back"] if settings.remat else []
     return f" ({', '.join(parts)})"
+
+
+def _precision(model: Model) -> str:
+    narrow = model.settings.compute_dtype
+    return f"{model.dtype}, products in {narrow}" if narrow else model.dtype
 
 
 def _course(plan: Plan) -> str:

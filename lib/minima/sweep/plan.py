@@ -223,17 +223,16 @@ def load_task(config: SweepConfig) -> tuple[Task, Dataset]:
         window=task.window,
         train_examples=task.train_examples,
     )
-    choice = ModelChoice(
-        task.model,
-        task.width,
-        task.depth,
-        task.norm,
-        task.positions,
-        task.parametrisation,
-        task.base_width,
-        task.activation,
-    )
-    return make_task(dataset, choice, task.augmentation, config.training.dtype, task.loss)
+    return fit_task(config, dataset)
+
+
+def fit_task(config: SweepConfig, dataset: Dataset) -> tuple[Task, Dataset]:
+    """What `load_task` makes of a dataset that is there."""
+    asked, training = config.task, config.training
+    names = [field.name for field in dataclasses.fields(ModelChoice) if field.name != "name"]
+    choice = ModelChoice(asked.model, **{name: getattr(asked, name) for name in names})
+    how = asked.augmentation, training.dtype, asked.loss, training.compute_dtype
+    return make_task(dataset, choice, *how)
 
 
 def make_plan(

@@ -22,6 +22,7 @@ from minima.tasks.models import (
     Training,
     architecture,
 )
+from minima.tasks.models.sequence import length_of
 from minima.tasks.objectives import Sums
 
 # What reads a kind of data at the least cost.
@@ -69,6 +70,11 @@ class Task:
     augmentation: str = "none"
     generator: Generator | None = None
     loss: str = "cross_entropy"
+
+    def computed_in(self, dtype: str) -> "Task":
+        """The same task with parameters and all arithmetic in a dtype: how minima are measured."""
+        settings = replace(self.model.settings, parameter_dtype=dtype, compute_dtype="")
+        return replace(self, model=replace(self.model, settings=settings))
 
     def prepare(self, arrays: Arrays, inputs: jax.Array) -> jax.Array:
         """What the model reads: (x - mean) / std in its dtype; tokens stay integers."""
@@ -139,6 +145,8 @@ class ModelChoice:
       positions: whether a transformer knows where its inputs stand.
       parametrisation: "standard" or "mup".
       base_width: where the two are the same.
+      remat: whether blocks are computed again on the way back.
+      attention_chunk: positions that attention looks at together; 0: all.
     """
 
     name: str
@@ -149,6 +157,8 @@ class ModelChoice:
     parametrisation: str = "standard"
     base_width: int = 0
     activation: str = "default"
+    remat: bool = False
+    attention_chunk: int = 0
 
 
 def make_task(
@@ -157,16 +167,25 @@ def make_task(
     augmentation: str = "none",
     dtype: str = "float32",
     loss: str = "cross_entropy",
+    compute_dtype: str = "default",
 ) -> tuple[Task, Dataset]:
     """Fits a model to a dataset.
+
+    Args:
+      dataset: what it reads.
+      choice: of the model.
+      augmentation: a key of `augmentation.AUGMENTATIONS`.
+      dtype: "float32" or "float64", of parameters and sums.
+      loss: a key of `objectives.LOSSES`.
+      compute_dtype: "bfloat16" for products in it, or "default" for `dtype`.
 
     Returns:
       The task and the dataset it reads: images averaged down where the model asks for it.
 
     Raises:
       UserError: the model or the augmentation can't read this kind of data, the images are too
-        small for the model, or the model has no such norm, activation, width, depth or
-        parametrisation.
+        small for the model, or the model has no such norm, activation, width, depth,
+        parametrisation, blocks or attention.
     """
     if choice.name == "default":
         choice = replace(choice, name=_DEFAULT_MODELS[dataset.kind])
@@ -192,7 +211,11 @@ def make_task(
         parameter_dtype=dtype,
         base_width=(choice.base_width or entry.width) if choice.parametrisation == "mup" else 0,
         activation=_activation(choice, entry),
+        compute_dtype="" if compute_dtype == "default" else compute_dtype,
+        remat=choice.remat,
+        attention_chunk=choice.attention_chunk,
     )
+    _check_length(choice, settings)
     model = Model(choice.name, settings)
     return Task(model, dataset.kind, augmentation, dataset.generator, loss), dataset
 
@@ -240,7 +263,27 @@ def _check_choice(choice: ModelChoice, entry: Architecture) -> None:
         )
     if choice.depth and not entry.depth:
         raise UserError(f"--depth={choice.depth}: --model={choice.name} has none; use --model=mlp")
+    if choice.remat and not entry.depth and not entry.width:
+        raise UserError(f"--remat: --model={choice.name} has no hidden layers; use --model=mlp")
+    if choice.attention_chunk and not entry.attends:
+        attending = " or ".join(name for name, other in ARCHITECTURES.items() if other.attends)
+        raise UserError(
+            f"--attention_chunk={choice.attention_chunk}: --model={choice.name} has no attention; "
+            f"use --model={attending}"
+        )
     _check_parametrisation(choice, entry)
+
+
+def _check_length(choice: ModelChoice, settings: Settings) -> None:
+    """A longer chunk is the whole sequence, for which there is another number."""
+    if choice.attention_chunk <= 0:
+        return
+    length = length_of(settings, patches=True)
+    if choice.attention_chunk >= length:
+        raise UserError(
+            f"--attention_chunk={choice.attention_chunk}: the sequences have {length} positions; "
+            "use fewer, or 0 for all of them"
+        )
 
 
 def _check_parametrisation(choice: ModelChoice, entry: Architecture) -> None:

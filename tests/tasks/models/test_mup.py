@@ -16,6 +16,7 @@ from minima.sweep.config import SweepConfig, TaskConfig, TrainingConfig
 from minima.sweep.optimizers import OPTIMIZERS, Features, Hyper, make_optimizer
 from minima.tasks import datasets
 from minima.tasks.models import mup
+from minima.tasks.models.layers import Dense
 from minima.tasks.objectives import classification
 from minima.tasks.task import ModelChoice, make_task
 
@@ -182,7 +183,7 @@ def test_muon_moves_inputs_and_outputs_as_the_spectral_condition_says(model_of, 
 
 def activations(model, params, x):
     """What every dense layer gives out, in order."""
-    seen, call = [], nnx.Linear.__call__
+    seen, call = [], Dense.__call__
     module = nnx.merge(model._graphdef, nnx.State(params), copy=True)
 
     def spy(layer, x):
@@ -190,7 +191,7 @@ def activations(model, params, x):
         return seen[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nnx.Linear, "__call__", spy)
+        patch.setattr(Dense, "__call__", spy)
         module(x)
     return seen
 

@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 
 from minima.tasks.models import Settings
+from minima.tasks.models.attention import attention
 from minima.tasks.models.sequence import Encoder
-from minima.tasks.models.transformer import _attention
 
 N = 2
 
@@ -31,7 +31,7 @@ def attend():
 
 def mix(q, k, v, causal):
     """The model's attention for (n, length, heads, features), as `attend` has it."""
-    turned = _attention(*(x.transpose(0, 2, 3, 1) for x in (q, k, v)), causal)
+    turned = attention(*(x.transpose(0, 2, 3, 1) for x in (q, k, v)), causal)
     return jnp.transpose(turned, (0, 3, 1, 2))
 
 

@@ -16,7 +16,8 @@ from minima.tasks.models.layers import (
     linear,
     max_pool_2x2,
 )
-from minima.tasks.models.norms import Affine, BatchNorm, identity, make_norm
+from minima.tasks.models.norms import Affine, BatchNorm, Norm, identity, make_norm
+from minima.tasks.models.remat import in_turn
 from minima.tasks.models.settings import Settings
 
 
@@ -34,7 +35,7 @@ class CNN(nnx.Module):
         height, breadth = settings.input_shape[:2]
         dtype, depth = settings.dtype, settings.depth
         sizes = [settings.channels, *[c for c in channels for _ in range(depth)]]
-        self.depth = depth
+        self.depth, self.remat = depth, settings.remat
         self.activate, init = ACTIVATIONS[settings.activation or "relu"]
         self.convolutions = nnx.List(
             [Conv(a, b, dtype=dtype, rngs=rngs, init=init) for a, b in pairwise(sizes)]
@@ -50,15 +51,24 @@ class CNN(nnx.Module):
         """Maps images (n, height, width[, channels]) to logits (n, num_classes)."""
         x = x[..., None] if x.ndim == 3 else x
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
-            closes = (i + 1) % self.depth == 0
-            if closes and norm is identity:
-                x = convolution.pooled(x)
-            else:
-                x = norm(convolution(x), training)
-                x = max_pool_2x2(x) if closes else x
-            x = self.activate(x)  # rises: after the maximum it is the same, with a quarter of work
+            stage = self._close if (i + 1) % self.depth == 0 else self._convolve
+            x = in_turn(self.remat, stage, [[convolution, norm]], x, training)
         x = self.dense_norm(self.dense(x.reshape(x.shape[0], -1)), training)
         return self.readout(dropout(self.activate(x), training, layer=0))
+
+    def _convolve(
+        self, convolution: Conv, norm: Norm, x: jax.Array, training: Training | None, *_: Any
+    ) -> jax.Array:
+        return self.activate(norm(convolution(x), training))
+
+    def _close(
+        self, convolution: Conv, norm: Norm, x: jax.Array, training: Training | None, *_: Any
+    ) -> jax.Array:
+        if norm is identity:
+            x = convolution.pooled(x)
+        else:
+            x = max_pool_2x2(norm(convolution(x), training))
+        return self.activate(x)  # rises: after the maximum it is the same, with a quarter of work
 
 
 class SignalCNN(nnx.Module):
@@ -70,7 +80,7 @@ class SignalCNN(nnx.Module):
 
     def __init__(self, settings: Settings, *, rngs: nnx.Rngs):
         """Builds three convolutions for signals of shape (time,)."""
-        dtype, width = settings.dtype, settings.width
+        dtype, width, self.remat = settings.dtype, settings.width, settings.remat
         sizes = [(1, 5), (width, 3), (width, 3)]
         self.convolutions = nnx.List(
             [
@@ -88,9 +98,15 @@ class SignalCNN(nnx.Module):
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Maps signals (n, time) to logits (n, num_classes)."""
         x = x[..., None]
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            x = jax.nn.relu(norm(convolution(x), training))
+        for layer in zip(self.convolutions, self.norms, strict=True):
+            x = in_turn(self.remat, _convolve, [layer], x, training)
         return self.readout(dropout(x.reshape(x.shape[0], -1), training, layer=0))
+
+
+def _convolve(
+    convolution: Conv, norm: Norm, x: jax.Array, training: Training | None, *_: Any
+) -> jax.Array:
+    return jax.nn.relu(norm(convolution(x), training))
 
 
 class ResNet(nnx.Module):
@@ -105,6 +121,7 @@ class ResNet(nnx.Module):
     def __init__(self, settings: Settings, *, rngs: nnx.Rngs):
         """Builds stem, blocks and read-out."""
         dtype, width, norm = settings.dtype, settings.width, settings.norm
+        self.remat = settings.remat
         self.stem = Conv(settings.channels, width, dtype=dtype, rngs=rngs)
         self.stem_norm = make_norm(norm, width, dtype=dtype)
         blocks, channels = [], width
@@ -122,8 +139,7 @@ class ResNet(nnx.Module):
         """Maps images (n, height, width[, channels]) to logits (n, num_classes)."""
         x = x[..., None] if x.ndim == 3 else x
         x = jax.nn.relu(self.stem_norm(self.stem(x), training))
-        for block in self.blocks:
-            x = block(x, training)
+        x = in_turn(self.remat, Block.__call__, [[block] for block in self.blocks], x, training)
         return self.readout(dropout(jnp.mean(x, axis=(1, 2)), training, layer=0))
 
 
@@ -144,7 +160,7 @@ class Block(nnx.Module):
         reshapes = stride > 1 or c_in != c_out
         self.shortcut = Conv(c_in, c_out, **options, dtype=dtype, rngs=rngs) if reshapes else None
 
-    def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
+    def __call__(self, x: jax.Array, training: Training | None = None, *_: Any) -> jax.Array:
         """Maps (n, h, w, c_in) to (n, ⌈h / stride⌉, ⌈w / stride⌉, c_out)."""
         y = jax.nn.relu(self.norms[0](self.first(x), training))
         y = self.norms[1](self.second(y), training)

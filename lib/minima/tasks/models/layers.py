@@ -8,13 +8,14 @@ every backend, in forward and in reverse mode.
 
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from minima.runtime.mesh import traced_axes
+from minima.tasks.models.precision import wide
 
 _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # of a 2×2 window
 _FEW_CHANNELS = 4  # up to here a product over 3×3 patches is too thin
@@ -63,7 +64,7 @@ class Training(NamedTuple):
     noise: Noise | None = None
 
 
-def dropout(x: jax.Array, training: Training | None, layer: int) -> jax.Array:
+def dropout(x: jax.Array, training: Training | None, layer: int | jax.Array) -> jax.Array:
     """Inverted dropout with one key per example (Srivastava et al. 2014).
 
     Args:
@@ -81,7 +82,10 @@ def dropout(x: jax.Array, training: Training | None, layer: int) -> jax.Array:
     def mask(key: jax.Array) -> jax.Array:
         return jax.random.bernoulli(jax.random.fold_in(key, layer), keep, x.shape[1:])
 
-    return jnp.where(jax.vmap(mask)(training.noise.keys), x / keep.astype(x.dtype), 0)
+    dropped = jnp.where(
+        jax.vmap(mask)(training.noise.keys), wide(x) / keep.astype(wide(x).dtype), 0
+    )
+    return dropped.astype(x.dtype)
 
 
 class Conv(nnx.Module):
@@ -111,13 +115,12 @@ class Conv(nnx.Module):
         fan_in = size**dimensions * channels_in
         self.kernel = nnx.Param(init(rngs.params(), (fan_in, channels_out), dtype))
         self.bias = nnx.Param(jnp.zeros((channels_out,), dtype)) if bias else None
+        self.dtype = dtype
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, *space, channels_in) to (n, *space', channels_out)."""
         patches = self._patches(x)
-        product = patches.reshape(-1, patches.shape[-1]) @ self.kernel[...]
-        if self.bias is not None:
-            product = product + self.bias[...][None, :]
+        product = self._biased(patches.reshape(-1, patches.shape[-1]) @ self._kernel())
         return product.reshape(*patches.shape[:-1], -1)
 
     def pooled(self, x: jax.Array) -> jax.Array:
@@ -138,14 +141,18 @@ class Conv(nnx.Module):
         else:
             corners = self._by_corner(padded, space)
         rows = [_larger(corners[b], corners[2 + b]) for b in (0, 1)]
-        y = _larger(*rows)
-        y = y if self.bias is None else y + self.bias[...][None, :]
-        return y.reshape(n, *space, -1)
+        return self._biased(_larger(*rows)).reshape(n, *space, -1)
+
+    def _kernel(self) -> jax.Array:
+        return self.kernel[...].astype(self.dtype)
+
+    def _biased(self, y: jax.Array) -> jax.Array:
+        return y if self.bias is None else (y + self.bias[...][None, :]).astype(y.dtype)
 
     def _by_tile(self, padded: jax.Array, space: tuple[int, int]) -> list[jax.Array]:
         """Outputs at the four corners of every window, each (windows, channels_out)."""
         channels = padded.shape[-1]
-        kernel = self.kernel[...].reshape(3, 3, channels, -1)
+        kernel = self._kernel().reshape(3, 3, channels, -1)
         shifted = [
             jnp.pad(kernel, [(a, 1 - a), (b, 1 - b), (0, 0), (0, 0)]).reshape(16 * channels, -1)
             for a, b in _CORNERS
@@ -172,7 +179,7 @@ class Conv(nnx.Module):
         patches = jnp.stack(corners)
         if traced_axes().data == 1:  # see `product`
             patches = patches.reshape(-1, 9 * padded.shape[-1])
-        outputs = patches @ self.kernel[...]
+        outputs = patches @ self._kernel()
         return [*outputs.reshape(4, -1, self.kernel.shape[-1])]
 
     def _patches(self, x: jax.Array) -> jax.Array:
@@ -231,17 +238,21 @@ def linear(
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
     init: jax.nn.initializers.Initializer = he_normal,
-) -> nnx.Linear:
+) -> "Dense":
     """A dense layer: weights from `init` (He et al. 2015 unless given), bias zero."""
-    return nnx.Linear(
-        features_in,
-        features_out,
-        kernel_init=init,
-        param_dtype=dtype,
-        dtype=dtype,
-        dot_general=_flat_product,
-        rngs=rngs,
+    return Dense(
+        features_in, features_out, kernel_init=init, param_dtype=dtype, dtype=dtype, rngs=rngs
     )
+
+
+class Dense(nnx.Linear):
+    """nnx's, with `product`, and with the bias added before the result is rounded (`precision`)."""
+
+    def __call__(self, inputs: jax.Array, out_sharding: None = None) -> jax.Array:
+        """Maps (..., features_in) to (..., features_out), in the dtype of computation."""
+        y = product(inputs.astype(self.dtype), self.kernel[...].astype(self.dtype))
+        assert self.bias is not None
+        return (y + self.bias[...].reshape(*[1] * (y.ndim - 1), -1)).astype(self.dtype)
 
 
 def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -263,8 +274,3 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     else:
         y = flat @ kernel
     return y.reshape(*x.shape[:-1], -1)
-
-
-def _flat_product(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
-    """`product` in the place of `jax.lax.dot_general`, which nnx asks for nothing else."""
-    return product(x, kernel)

@@ -2,12 +2,14 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import jax
 from flax import nnx
 
-from minima.tasks.models.layers import ACTIVATIONS, Training, dropout, lecun_normal, linear
-from minima.tasks.models.norms import make_norm
+from minima.tasks.models.layers import ACTIVATIONS, Dense, Training, dropout, lecun_normal, linear
+from minima.tasks.models.norms import Norm, make_norm
+from minima.tasks.models.remat import in_turn
 from minima.tasks.models.settings import Settings
 
 
@@ -21,7 +23,7 @@ class MLP(nnx.Module):
 
     def __init__(self, settings: Settings, *, rngs: nnx.Rngs, residual: bool = False):
         """Builds the layers for inputs of any shape, which are flattened."""
-        dtype, self.residual = settings.dtype, residual
+        dtype, self.residual, self.remat = settings.dtype, residual, settings.remat
         sizes = [math.prod(settings.input_shape)] + [settings.width] * settings.depth
         self.activate, init = ACTIVATIONS[settings.activation or "relu"]
         self.hidden = nnx.List(
@@ -34,7 +36,20 @@ class MLP(nnx.Module):
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Maps inputs (n, ...) to logits (n, num_classes)."""
         x = x.reshape(x.shape[0], -1)
-        for i, (layer, norm) in enumerate(zip(self.hidden, self.norms, strict=True)):
-            y = dropout(self.activate(norm(layer(x), training)), training, layer=i)
-            x = x + y if self.residual and i else y
-        return self.readout(x)
+        layers = [*zip(self.hidden, self.norms, strict=True)]
+        x = in_turn(self.remat, self._hide, layers[:1], x, training)
+        others = self._add if self.residual else self._hide
+        return self.readout(in_turn(self.remat, others, layers[1:], x, training, first=1))
+
+    def _hide(
+        self,
+        layer: Dense,
+        norm: Norm,
+        x: jax.Array,
+        training: Training | None,
+        number: int | jax.Array,
+    ) -> jax.Array:
+        return dropout(self.activate(norm(layer(x), training)), training, layer=number)
+
+    def _add(self, layer: Dense, norm: Norm, x: jax.Array, *rest: Any) -> jax.Array:
+        return x + self._hide(layer, norm, x, *rest)

@@ -7,10 +7,11 @@ arrays and two pure functions, so that only jax.jit, grad, vmap and scan ever to
 import difflib
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from minima.runtime.errors import UserError
@@ -52,6 +53,7 @@ class Architecture:
       width_multiple: widths must be a multiple of this (heads of an attention layer).
       language: can be a language model.
       mup: has the maximal update parametrisation.
+      attends: has attention, over the positions that an encoder makes of an input.
     """
 
     build: Callable[..., nnx.Module]
@@ -67,6 +69,7 @@ class Architecture:
     width_multiple: int = 1
     language: bool = False
     mup: bool = False
+    attends: bool = False
 
 
 def _cnn(channels: tuple[int, ...], width: int, depth: int = 1, **options: Any) -> Architecture:
@@ -127,6 +130,7 @@ ARCHITECTURES = {
         width_multiple=16,
         language=True,
         mup=True,
+        attends=True,
     ),
 }
 
@@ -154,7 +158,7 @@ class Model:
 
     @property
     def dtype(self) -> str:
-        """ "float32" or "float64", of parameters and computation."""
+        """ "float32" or "float64", of parameters, logits and whatever follows from them."""
         return self.settings.parameter_dtype
 
     @property
@@ -162,16 +166,19 @@ class Model:
         """Whether an example's output depends on its whole batch: one program per batch size."""
         return self.settings.norm == "batch"
 
-    def _module(self, key: jax.Array) -> nnx.Module:
-        return architecture(self.name).build(self.settings, rngs=nnx.Rngs(params=key))
+    def _module(self, key: jax.Array, dtype: str) -> nnx.Module:
+        settings = replace(self.settings, parameter_dtype=dtype)
+        return architecture(self.name).build(settings, rngs=nnx.Rngs(params=key))
 
     @functools.cached_property
     def _graphdef(self) -> nnx.GraphDef:
-        return nnx.split(nnx.eval_shape(lambda: self._module(jax.random.key(0))))[0]
+        """What computes: it has the dtype of computation, and takes parameters as they are."""
+        dtype = self.settings.compute_dtype or self.dtype
+        return nnx.split(nnx.eval_shape(lambda: self._module(jax.random.key(0), dtype)))[0]
 
     def init(self, key: jax.Array) -> tuple[Params, State]:
         """Fresh parameters and state, nested dicts of arrays, from one PRNG key."""
-        module = self._module(key)
+        module = self._module(key, self.dtype)
         params, state = nnx.state(module, nnx.Param), nnx.state(module, nnx.BatchStat)
         return mup.initial(self, nnx.to_pure_dict(params)), nnx.to_pure_dict(state)
 
@@ -185,7 +192,11 @@ class Model:
         """
         params, inputs = sharding.gathered(params), spread(inputs)  # these matter under a mesh only
         module = nnx.merge(self._graphdef, nnx.State(params), nnx.State(state), copy=True)
+        narrow = self.settings.compute_dtype
+        if narrow and jnp.issubdtype(inputs.dtype, jnp.floating):
+            inputs = inputs.astype(narrow)
         logits = module(inputs, training)
+        logits = logits.astype(self.dtype) if narrow else logits
         return logits, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
     def count_parameters(self) -> int:

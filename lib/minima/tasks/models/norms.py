@@ -12,7 +12,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from minima.tasks.models.layers import Training
+from minima.tasks.models.precision import wide
 
+Norm = Callable[[jax.Array, Training | None], jax.Array]
 NORMS = ("none", "layer", "group", "batch", "ghost")
 _EPSILON = 1e-5
 _MOMENTUM = 0.9
@@ -36,6 +38,7 @@ class BatchNorm(nnx.Module):
 
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Normalises x (n, ..., features); in training, by its own statistics."""
+        dtype, x = x.dtype, wide(x)
         if training is None:
             mean, variance = self.mean[...], self.variance[...]
         else:
@@ -43,7 +46,8 @@ class BatchNorm(nnx.Module):
             self.mean[...] = _MOMENTUM * self.mean[...] + (1 - _MOMENTUM) * mean
             self.variance[...] = _MOMENTUM * self.variance[...] + (1 - _MOMENTUM) * variance
         spread = jax.lax.rsqrt(variance + _EPSILON) * self.scale[...]
-        return (x - _last(mean, x)) * _last(spread, x) + _last(self.offset[...], x)
+        normal = (x - _last(mean, x)) * _last(spread, x) + _last(self.offset[...], x)
+        return normal.astype(dtype)
 
 
 class Affine(nnx.Module):
@@ -61,6 +65,7 @@ class Affine(nnx.Module):
 
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Normalises x (n, ..., features); the same in training and evaluation."""
+        dtype, x = x.dtype, wide(x)
         # An axis of one group would cost: XLA on CPU reduces along it three times slower.
         grouped = x.reshape(*x.shape[:-1], self.groups, -1) if self.groups > 1 else x
         inner = () if self.per_position else tuple(range(1, x.ndim - 1))
@@ -68,7 +73,7 @@ class Affine(nnx.Module):
         centred = grouped - jnp.mean(grouped, axis=axes, keepdims=True)
         variance = jnp.mean(jnp.square(centred), axis=axes, keepdims=True)
         normal = (centred * jax.lax.rsqrt(variance + _EPSILON)).reshape(x.shape)
-        return normal * _last(self.scale[...], x) + _last(self.offset[...], x)
+        return (normal * _last(self.scale[...], x) + _last(self.offset[...], x)).astype(dtype)
 
 
 def identity(x: jax.Array, training: Training | None = None) -> jax.Array:
@@ -76,9 +81,7 @@ def identity(x: jax.Array, training: Training | None = None) -> jax.Array:
     return x
 
 
-def make_norm(
-    kind: str, features: int, *, dtype: jnp.dtype, per_position: bool = False
-) -> Callable[[jax.Array, Training | None], jax.Array]:
+def make_norm(kind: str, features: int, *, dtype: jnp.dtype, per_position: bool = False) -> Norm:
     """The layer for `--norm=kind`; `per_position` for sequences of feature vectors."""
     if kind == "none":
         return identity

@@ -31,7 +31,7 @@ def recur(
       backwards: from the last time step to the first.
       given: (time, n, gates · hidden), added to the products with the state.
       inside: (time, n, ...), what else a step reads, or None.
-      matrix: (hidden, gates · hidden).
+      matrix: (hidden, gates · hidden); the state is cast to its dtype where it is multiplied.
 
     Returns:
       The states after every step, (time, n, hidden).
@@ -53,8 +53,8 @@ def _recur_jvp(
     )
     if traced_axes().data == 1:  # see `layers.product`
         before = before.reshape(-1, before.shape[-1])
-    moved = before @ d_matrix
-    return states, push(d_given + moved.reshape(given.shape), d_inside)
+    moved = (before.astype(matrix.dtype) @ d_matrix).reshape(given.shape).astype(given.dtype)
+    return states, push(d_given + moved, d_inside)
 
 
 def _scan(
@@ -64,7 +64,8 @@ def _scan(
     turned = jax.lax.optimization_barrier(matrix.T)
 
     def move(carry: Carry, read: Any) -> tuple[Carry, tuple[jax.Array, jax.Array]]:
-        now = step(carry, read[0] + _product(carry[0], matrix, turned), read[1])
+        added = _product(carry[0].astype(matrix.dtype), matrix, turned).astype(given.dtype)
+        now = step(carry, read[0] + added, read[1])
         return now, (now[0], carry[0])
 
     zero = jnp.zeros((given.shape[1], matrix.shape[0]), given.dtype)

@@ -4,12 +4,16 @@ The products with the inputs do not depend on the state, so they are taken for a
 once, outside the scan; a step of the scan is one small product with the state (see `recurrence`).
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from minima.tasks.models.layers import Training, dropout, lecun_normal, linear
+from minima.tasks.models.precision import wide
 from minima.tasks.models.recurrence import Carry, recur
+from minima.tasks.models.remat import in_turn
 from minima.tasks.models.sequence import Encoder
 from minima.tasks.models.settings import Settings
 
@@ -41,7 +45,7 @@ class Layer(nnx.Module):
         rngs: nnx.Rngs,
     ):
         """Builds the layer; `cell` is "rnn", "gru" or "lstm"."""
-        self.cell, self.hidden, self.backwards = cell, hidden, backwards
+        self.cell, self.hidden, self.backwards, self.dtype = cell, hidden, backwards, dtype
         gates = _GATES[cell]
         self.inputs = linear(features, gates * hidden, dtype=dtype, rngs=rngs, init=lecun_normal)
         keys = jax.random.split(rngs.params(), gates)
@@ -55,14 +59,15 @@ class Layer(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, time, features) to the states (n, time, hidden); the first state is zero."""
-        given, inside = self.inputs(jnp.moveaxis(x, 1, 0)), None
+        given, inside = wide(self.inputs(jnp.moveaxis(x, 1, 0))), None
         if self.cell == "gru":
             given, inside = jnp.split(given, [2 * self.hidden], axis=2)
             bias = jnp.broadcast_to(self.reset_bias[...], inside.shape)
             given = jnp.concatenate([given, bias], axis=2)
         step, start = _STEPS[self.cell]
-        states = recur(step, start, self.backwards, given, inside, self.state[...])
-        return jnp.moveaxis(states, 0, 1)
+        matrix = self.state[...].astype(self.dtype)
+        states = recur(step, start, self.backwards, given, inside, matrix)
+        return jnp.moveaxis(states, 0, 1).astype(x.dtype)
 
 
 def _rnn(carry: Carry, held: jax.Array, inside: None) -> Carry:
@@ -83,6 +88,12 @@ def _lstm(carry: Carry, held: jax.Array, inside: None) -> Carry:
 
 
 _STEPS = {"rnn": (_rnn, 1), "gru": (_gru, 1), "lstm": (_lstm, 2)}  # and arrays in the carry
+
+
+def _run(*arguments: Any) -> jax.Array:
+    """(*sides, x, training, number): every side's states, side by side."""
+    *sides, x, training, number = arguments
+    return dropout(jnp.concatenate([side(x) for side in sides], axis=-1), training, layer=number)
 
 
 class Recurrent(nnx.Module):
@@ -106,6 +117,7 @@ class Recurrent(nnx.Module):
         """Builds encoder, layers and read-out; an embedding of 0 feeds samples in as they are."""
         dtype, width = settings.dtype, settings.width
         self.flatten, self.per_position = flatten, settings.per_position
+        self.remat = settings.remat
         raw = settings.kind == "signal" and not embedding
         self.encoder = None if raw else Encoder(settings, embedding, patches=False, rngs=rngs)
         features = 1 if raw else embedding
@@ -129,9 +141,7 @@ class Recurrent(nnx.Module):
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Maps (n, ...) to logits (n, num_classes), or (n, time, num_classes) per position."""
         x = x[..., None] if self.encoder is None else self.encoder(x)
-        for i, sides in enumerate(self.layers):
-            x = jnp.concatenate([layer(x) for layer in sides], axis=-1)
-            x = dropout(x, training, layer=i)
+        x = in_turn(self.remat, _run, self.layers, x, training)
         if self.per_position:
             return self.readout(x)
         return self.readout(x.reshape(x.shape[0], -1) if self.flatten else x[:, -1])

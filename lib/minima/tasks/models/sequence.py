@@ -21,29 +21,35 @@ class Encoder(nnx.Module):
     def __init__(self, settings: Settings, width: int, *, patches: bool, rngs: nnx.Rngs):
         """Builds the map; `patches` cuts images into patches instead of rows."""
         self.kind, self.patches, self.vocabulary = settings.kind, patches, settings.vocabulary
-        dtype, shape = settings.dtype, settings.input_shape
+        self.dtype, shape = settings.dtype, settings.input_shape
+        dtype = self.dtype
+        self.length = length_of(settings, patches=patches)
         if self.kind == "tokens":
             self.table = nnx.Param(
                 jax.random.normal(rngs.params(), (self.vocabulary, width), dtype)
             )
-            self.length = shape[0]
             return
-        features, self.length = 1, shape[0]
+        features = 1
         if self.kind == "image":
-            features = shape[1] * settings.channels
-            if patches:
-                features = _PATCH**2 * settings.channels
-                self.length = (shape[0] // _PATCH) * (shape[1] // _PATCH)
+            features = (_PATCH**2 if patches else shape[1]) * settings.channels
         self.projection = linear(features, width, dtype=dtype, rngs=rngs, init=lecun_normal)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Tokens (n, t), signals (n, t) or images (n, h, w[, c]) to (n, length, width)."""
         if self.kind == "tokens":
-            table = self.table[...]
+            table = self.table[...].astype(self.dtype)
             return product(jax.nn.one_hot(x, self.vocabulary, dtype=table.dtype), table)
         if self.kind == "image" and self.patches:
             x = _cut(x if x.ndim == 4 else x[..., None])
         return self.projection(x.reshape(x.shape[0], self.length, -1))
+
+
+def length_of(settings: Settings, *, patches: bool) -> int:
+    """Positions of the sequence that an encoder makes of an input."""
+    shape = settings.input_shape
+    if settings.kind == "image" and patches:
+        return (shape[0] // _PATCH) * (shape[1] // _PATCH)
+    return shape[0]
 
 
 def _cut(x: jax.Array) -> jax.Array:

@@ -18,10 +18,14 @@ class Settings:
       width, depth: of the hidden layers.
       norm: one of `norms.NORMS`.
       positions: whether a transformer knows where its inputs stand.
-      parameter_dtype: "float32" or "float64", of parameters and computation.
+      parameter_dtype: "float32" or "float64", of parameters and, if nothing else is said, of
+        computation.
       base_width: where the maximal update parametrisation (see `mup`) equals the standard one; 0
         for the standard one at every width.
       activation: a key of `layers.ACTIVATIONS`, or "" for the model's own.
+      compute_dtype: "bfloat16" (see `precision`), or "" for that of the parameters.
+      remat: blocks are computed a second time on the way back instead of being kept (see `remat`).
+      attention_chunk: positions that attention looks at together (see `attention`); 0: all.
     """
 
     input_shape: tuple[int, ...]
@@ -36,6 +40,9 @@ class Settings:
     parameter_dtype: str
     base_width: int = 0
     activation: str = ""
+    compute_dtype: str = ""
+    remat: bool = False
+    attention_chunk: int = 0
 
     @property
     def dtype(self) -> jnp.dtype:

@@ -4,8 +4,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from minima.tasks.models.attention import attention
 from minima.tasks.models.layers import Training, dropout, lecun_normal, linear
 from minima.tasks.models.norms import make_norm
+from minima.tasks.models.remat import in_turn
 from minima.tasks.models.sequence import Encoder
 from minima.tasks.models.settings import Settings
 
@@ -25,6 +27,7 @@ class TransformerBlock(nnx.Module):
         """Builds the block for vectors of `settings.width` features."""
         width, dtype = settings.width, settings.dtype
         self.heads, self.causal = width // _HEAD_WIDTH, settings.per_position
+        self.chunk = settings.attention_chunk
         scale = 1 / (2 * settings.depth)
         out = jax.nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")
         self.norms = nnx.List(
@@ -35,33 +38,18 @@ class TransformerBlock(nnx.Module):
         self.wide = linear(width, _EXPANSION * width, dtype=dtype, rngs=rngs, init=lecun_normal)
         self.narrow = linear(_EXPANSION * width, width, dtype=dtype, rngs=rngs, init=out)
 
-    def __call__(self, x: jax.Array, training: Training | None, layer: int) -> jax.Array:
+    def __call__(
+        self, x: jax.Array, training: Training | None, layer: int | jax.Array
+    ) -> jax.Array:
         """Maps (n, length, width) to the same shape."""
         n, length, width = x.shape
         turned = jnp.swapaxes(self.qkv(self.norms[0](x, training)), 1, 2)
         q, k, v = jnp.split(turned.reshape(n, 3 * self.heads, _HEAD_WIDTH, length), 3, axis=1)
-        seen = _attention(q, k, v, self.causal).reshape(n, width, length)
+        seen = attention(q, k, v, self.causal, self.chunk).reshape(n, width, length)
         mixed = self.attended(jnp.swapaxes(seen, 1, 2))
         x = x + dropout(mixed, training, layer=2 * layer)
         hidden = jax.nn.gelu(self.wide(self.norms[1](x, training)))
         return x + dropout(self.narrow(hidden), training, layer=2 * layer + 1)
-
-
-def _attention(q: jax.Array, k: jax.Array, v: jax.Array, causal: bool) -> jax.Array:
-    """softmax(qᵀ k / √features) v for (n, heads, features, length); causal: not of what follows.
-
-    Written out, because `jax.nn.dot_product_attention` takes its softmax in float32 always. With
-    features before positions, and shares divided by their sum after they have weighted v, XLA on
-    CPU is a fifth faster: it has better kernels for these products, and the sum's gradient is one
-    over features, not positions.
-    """
-    scores = jnp.einsum("nhfq,nhfk->nhqk", q * q.shape[2] ** -0.5, k)
-    if causal:
-        past = jnp.tri(q.shape[3], dtype=bool)[None, None]
-        scores = jnp.where(past, scores, -jnp.inf)
-    largest = jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True))
-    shares = jnp.exp(scores - largest)  # a shift changes none of their ratios, nor any slope
-    return jnp.einsum("nhfk,nhqk->nhfq", v, shares) / jnp.sum(shares, axis=-1)[:, :, None]
 
 
 class Transformer(nnx.Module):
@@ -75,7 +63,7 @@ class Transformer(nnx.Module):
     def __init__(self, settings: Settings, *, rngs: nnx.Rngs):
         """Builds encoder, positions, blocks and read-out."""
         width, dtype = settings.width, settings.dtype
-        self.per_position = settings.per_position
+        self.per_position, self.remat = settings.per_position, settings.remat
         self.encoder = Encoder(settings, width, patches=True, rngs=rngs)
         places = jax.random.normal(rngs.params(), (self.encoder.length, width), dtype)
         self.positions = nnx.Param(_POSITION_SPREAD * places) if settings.positions else None
@@ -90,8 +78,8 @@ class Transformer(nnx.Module):
         """Maps (n, ...) to logits (n, num_classes), or (n, length, num_classes) per position."""
         x = self.encoder(x)
         if self.positions is not None:
-            x = x + self.positions[...][None]
-        for i, block in enumerate(self.blocks):
-            x = block(x, training, layer=i)
+            x = (x + self.positions[...][None]).astype(x.dtype)
+        blocks = [[block] for block in self.blocks]
+        x = in_turn(self.remat, TransformerBlock.__call__, blocks, x, training)
         x = self.norm(x, training)
         return self.readout(x if self.per_position else jnp.mean(x, axis=1))

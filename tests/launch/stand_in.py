@@ -1,0 +1,36 @@
+"""Keeps a launcher's contract without training anything: STAND_IN says what its shards end with.
+
+STAND_IN is a folder; a shard writes there the arguments that it got, one file per start, and ends
+with the exit code that it finds in the file `codes-<shard>`, a line per start, 0 where there is
+none left.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> int:
+    flags = dict(word.lstrip("-").partition("=")[::2] for word in arguments)
+    if "bad" in flags:
+        print("error: --bad: a flag that is wrong", file=sys.stderr)
+        return 2
+    if "only_check_args" in flags:
+        return 0
+    shard = flags.get("shard", "all").replace("/", "-of-")
+    folder = Path(os.environ["STAND_IN"])
+    starts = len(list(folder.glob(f"started-{shard}-*")))
+    (folder / f"started-{shard}-{starts}.json").write_text(json.dumps(arguments))
+    codes = folder / f"codes-{shard}"
+    planned = codes.read_text().split() if codes.exists() else []
+    code = int(planned[starts]) if starts < len(planned) else 0
+    if code == 0 and "shard" in flags:
+        run = Path(flags["workdir"]) / "stand_in" / "run" / "shards" / shard
+        run.mkdir(parents=True, exist_ok=True)
+        (run / "run.json").write_text(json.dumps({"schema_version": 1, "status": "complete"}))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -63,7 +63,7 @@ def main(config: RescueConfig) -> int:
 
     # Train: patients and treatments are cells of one plane, in one program.
     code = train(prepared, command_line.flagfile(config))
-    if code:
+    if code is not None:
         return code
     print_plane(prepared)
 

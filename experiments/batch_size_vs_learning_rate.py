@@ -113,7 +113,7 @@ def main(config: FlagshipConfig) -> int:
 
     # Train: one program, all cells; the same command resumes after any interruption.
     code = train(prepared, command_line.flagfile(config))
-    if code:
+    if code is not None:
         return code
     show_plane(prepared)
 
@@ -139,7 +139,7 @@ def train_stage(config: SweepConfig) -> "Prepared | None":
     """Trains a sweep beside the plane; None where it was stopped."""
     prepared = sweep.prepare(config, EXPERIMENT)
     print(sweep.describe(prepared.plan), flush=True)
-    if train(prepared, command_line.flagfile(FlagshipConfig(config))):
+    if train(prepared, command_line.flagfile(FlagshipConfig(config))) is not None:
         return None
     run = results.load(prepared.directory)
     figures.plane_figure(

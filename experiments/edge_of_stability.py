@@ -60,11 +60,16 @@ def main(config: EosConfig) -> int:
         return 0
 
     # Train: one program for each optimiser; the same command resumes after any interruption.
+    # A shard takes its part of all of them, since none of them waits for another.
+    code = None
     for each in prepared.values():
         code = train(each, command_line.flagfile(config))
         if code:
             return code
-        print_plane(each)
+        if code is None:
+            print_plane(each)
+    if code is not None:
+        return code
 
     # Measure: the largest eigenvalue wherever a state was kept; what is on disk is not measured
     # again.

@@ -9,6 +9,7 @@ from minima.sweep.budgets import Budget
 from minima.sweep.config import (
     EngineConfig,
     GridConfig,
+    ProcessesConfig,
     RecordConfig,
     SweepConfig,
     TaskConfig,
@@ -87,6 +88,7 @@ class EosConfig:
     )
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig(snapshots=24)
+    processes: ProcessesConfig = ProcessesConfig()
 
     def __post_init__(self) -> None:
         """Refuses what would move the edge, or hide it.
@@ -165,7 +167,14 @@ class EosConfig:
             training = replace(training, momentum=None)
         if optimizer != ADAM:
             training = replace(training, beta2=None)
-        return SweepConfig(self.task, grid, training, engine=self.engine, record=self.record)
+        return SweepConfig(
+            self.task,
+            grid,
+            training,
+            engine=self.engine,
+            record=self.record,
+            processes=self.processes,
+        )
 
 
 PRESETS: dict[str, dict[str, object]] = {

@@ -9,6 +9,7 @@ from minima.sweep.budgets import Budget
 from minima.sweep.config import (
     EngineConfig,
     GridConfig,
+    ProcessesConfig,
     RecordConfig,
     SweepConfig,
     TaskConfig,
@@ -79,6 +80,7 @@ class RescueConfig:
     training: TrainingConfig = TrainingConfig(budget=Budget(epochs=40))
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig()
+    processes: ProcessesConfig = ProcessesConfig()
     memory: MemoryConfig = MemoryConfig()
 
     def __post_init__(self) -> None:
@@ -114,7 +116,14 @@ class RescueConfig:
             learning_rates=tuple(sorted({rounded(rate) for rate in rates})),
             seeds=sick.seeds,
         )
-        return SweepConfig(self.task, grid, self.training, engine=self.engine, record=self.record)
+        return SweepConfig(
+            self.task,
+            grid,
+            self.training,
+            engine=self.engine,
+            record=self.record,
+            processes=self.processes,
+        )
 
 
 def rounded(rate: float) -> float:

@@ -5,7 +5,13 @@ from typing import Any
 
 from minima.runtime.errors import UserError
 from minima.sweep.budgets import Budget
-from minima.sweep.config import EngineConfig, RecordConfig, TaskConfig, TrainingConfig
+from minima.sweep.config import (
+    EngineConfig,
+    ProcessesConfig,
+    RecordConfig,
+    TaskConfig,
+    TrainingConfig,
+)
 from minima.sweep.grid import format_floats, format_seeds, parse_floats, parse_seeds
 
 
@@ -102,6 +108,7 @@ class SharpConfig:
     training: TrainingConfig = TrainingConfig(budget=Budget(epochs=40))
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig()
+    processes: ProcessesConfig = ProcessesConfig()
 
     def __post_init__(self) -> None:
         """Refuses what would make runs incomparable.

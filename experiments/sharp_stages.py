@@ -113,4 +113,11 @@ def _reporting(config: SharpConfig, size: int, rate: float) -> GridConfig:
 
 
 def _sweep(config: SharpConfig, grid: GridConfig, training: TrainingConfig) -> SweepConfig:
-    return SweepConfig(config.task, grid, training, engine=config.engine, record=config.record)
+    return SweepConfig(
+        config.task,
+        grid,
+        training,
+        engine=config.engine,
+        record=config.record,
+        processes=config.processes,
+    )

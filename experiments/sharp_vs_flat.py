@@ -70,8 +70,9 @@ def main(config: SharpConfig) -> int:
         return 0
 
     # Train: both batch sizes at all rates in one program, then what is chosen from them.
-    if train(prepared, command_line.flagfile(config)):
-        return STOPPED_AND_SAVED
+    code = train(prepared, command_line.flagfile(config))
+    if code is not None:
+        return code
     print_plane(prepared)
     try:
         arms = train_arms(config, prepared, train_stage)
@@ -91,7 +92,7 @@ def train_stage(name: str, config: SweepConfig) -> "Prepared | None":
     """Trains what stands beside the plane, or takes it from disk; None where it was stopped."""
     prepared = sweep.prepare(config, EXPERIMENT)
     flagfile = f"# {name}: a part of sharp_vs_flat, which trains it\n"
-    if train(prepared, flagfile):
+    if train(prepared, flagfile) is not None:
         return None
     print(f"trained    {name}: {prepared.directory}", flush=True)
     return prepared

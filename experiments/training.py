@@ -1,5 +1,6 @@
 """Trains a sweep for an experiment: progress while it goes, and what to do where it was stopped."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 from minima import sweep
@@ -10,16 +11,35 @@ if TYPE_CHECKING:
     from minima.sweep.run import Prepared
 
 
-def train(prepared: "Prepared", flagfile: str) -> int:
-    """Trains what is missing of a sweep; returns an exit code, and says what one means."""
+def train(prepared: "Prepared", flagfile: str) -> int | None:
+    """Trains what is missing of a sweep, or of this process's shard of it, and says how it stands.
+
+    Returns:
+      None where the whole sweep is there and the experiment goes on. Else the exit code to leave
+      with: 0 for a shard that is done, since what follows a sweep needs all of it; or that of a
+      sweep that was stopped.
+    """
     with Progress() as progress:
         code = sweep.execute(prepared, flagfile, progress)
-    if code:
+    if prepared.shard is None and not code:
+        return None
+    if prepared.shard is None:
         print_plane(prepared)
         missing = len(prepared.plan.cells) - len(results.load(prepared.directory).cells)
         print(f"stopped with {missing} cells to go; the same command goes on from here")
-        print(f"run: {prepared.directory}")
+    else:
+        print(_stand(prepared))
+    print(f"run: {prepared.directory}")
     return code
+
+
+def _stand(prepared: "Prepared") -> str:
+    """How far this process's shard is, and what to do with it."""
+    plan, done = prepared.plan, sweep.finished(prepared)
+    text = f"shard {prepared.shard}: {done:,} of {len(plan.cells):,} cells done"
+    if done < len(plan.part):
+        return f"{text}, {len(plan.part) - done:,} to go; the same command goes on from here"
+    return f"{text}; gather with: python -m minima gather {shlex.quote(str(prepared.whole))}"
 
 
 def print_plane(prepared: "Prepared") -> None:

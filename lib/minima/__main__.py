@@ -8,7 +8,8 @@ from minima.runtime.errors import UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code: 0, 1 (a replay that doesn't hold) or 2 (a mistake).
+    """Runs one command; returns its exit code: 0, 1 (a replay that doesn't hold, shards
+    that leave cells missing) or 2 (a mistake).
 
     A mistake of the user's is one line on standard error.
     """
@@ -35,6 +36,10 @@ def _parser() -> argparse.ArgumentParser:
         "--any_data", action="store_true", help="compare although the data sets differ"
     )
     compare.set_defaults(run=_compare)
+
+    gather = commands.add_parser("gather", help="put the shards of a run together, at any time")
+    gather.add_argument("run_dirs", metavar="RUN", nargs="+", help="a run's directory")
+    gather.set_defaults(run=_gather)
 
     export = commands.add_parser("export", help="the cells as trials in Shallue et al.'s schema")
     export.add_argument("run_dir", metavar="RUN", help="a run's directory; it may still be running")
@@ -118,6 +123,21 @@ def _compare(options: argparse.Namespace) -> int:
     found = comparison.compare(first, second, options.any_data)
     comparison.print_comparison(terminal.make_console(), found)
     return 0
+
+
+def _gather(options: argparse.Namespace) -> int:
+    from minima.record import gather_report
+    from minima.record.gather import gather
+
+    complete = True
+    for run_dir in options.run_dirs:
+        try:
+            found = gather(run_dir)
+        except OSError as error:
+            raise UserError(f"{error.filename or run_dir}: {error.strerror}") from error
+        print(gather_report.report(found), flush=True)
+        complete &= found.complete
+    return 0 if complete else 1
 
 
 def _export(options: argparse.Namespace) -> int:

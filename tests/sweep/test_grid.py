@@ -143,12 +143,17 @@ def test_format_takes_numpy_scalars():
 
 def test_grid_cells_follow_product_order():
     plane = Grid((("batch_size", (16, 64)), ("learning_rate", (0.1, 0.3, 1.0)), ("seed", (0, 1))))
-    cells = plane.cells()
+    cells = list(plane)
     assert plane.shape == (2, 3, 2)
     assert len(plane) == len(cells) == 12
     assert cells[0] == {"batch_size": 16, "learning_rate": 0.1, "seed": 0}
     assert cells[1] == {"batch_size": 16, "learning_rate": 0.1, "seed": 1}
     assert [plane.index(cell) for cell in cells] == list(range(12))
+    assert [plane[i] for i in range(12)] == cells
+    for name, values in plane.axes:
+        assert [values[place] for place in plane.places(name)] == [cell[name] for cell in cells]
+    with pytest.raises(IndexError, match="12 cells have no number 12"):
+        plane[12]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +84,11 @@ def read(path: Path, repair: bool = False) -> list[Cell]:
 
 
 def read_lines(path: Path, repair: bool, done: str) -> list[Cell]:
+    """All that `append` has put into a file; see `each`."""
+    return list(each(path, repair, done))
+
+
+def each(path: Path, repair: bool = False, done: str = "trained") -> Iterator[Cell]:
     """What `append` has put into a file, line by line; nothing where there is no file.
 
     A torn last line, which a kill in mid-write leaves, is left out. With `repair` it is cut off the
@@ -94,28 +99,46 @@ def read_lines(path: Path, repair: bool, done: str) -> list[Cell]:
       UserError: a line before the last is damaged.
     """
     if not path.exists():
-        return []
-    data = path.read_bytes()
-    found: list[Cell] = []
-    offset = 0
-    for number, line in enumerate(data.splitlines(keepends=True), start=1):
-        is_last = offset + len(line) == len(data)
-        try:
-            if not line.endswith(b"\n"):
-                raise ValueError("no newline")
-            found.append(decode(line))
-        except ValueError as error:
-            if not is_last:
-                raise UserError(
-                    f"{path}: line {number} is damaged ({error}); delete that line, and its cell "
-                    f"is {done} again"
-                ) from error
-            _log.warning("%s: the last line is torn; its cell counts as not %s", path, done)
-            if repair:
-                os.truncate(path, offset)
-            break
-        offset += len(line)
-    return found
+        return
+    with open(path, "rb") as file:
+        size, offset = os.fstat(file.fileno()).st_size, 0
+        for number, line in enumerate(file, start=1):
+            try:
+                if not line.endswith(b"\n"):
+                    raise ValueError("no newline")
+                cell = decode(line)
+            except ValueError as error:
+                if offset + len(line) < size:
+                    raise UserError(
+                        f"{path}: line {number} is damaged ({error}); delete that line, and its "
+                        f"cell is {done} again"
+                    ) from error
+                _log.warning("%s: the last line is torn; its cell counts as not %s", path, done)
+                if repair:
+                    os.truncate(path, offset)
+                return
+            yield cell
+            offset += len(line)
+
+
+def numbering(axes: Axes) -> Callable[[Mapping[str, Any]], int]:
+    """A function from a cell's hyperparameters to its place in grid order.
+
+    It raises ValueError for what is no cell of the grid.
+    """
+    places = {name: {value: i for i, value in enumerate(values)} for name, values in axes.items()}
+
+    def number(where: Mapping[str, Any]) -> int:
+        if where.keys() != places.keys():
+            raise ValueError(f"has {', '.join(where)}, not {', '.join(places)}")
+        place = 0
+        for name, known in places.items():
+            if where[name] not in known:
+                raise ValueError(f"{name}={where[name]} is not on the grid")
+            place = place * len(known) + known[where[name]]
+        return place
+
+    return number
 
 
 def seen_axes(cells: Sequence[Cell]) -> dict[str, tuple[Any, ...]]:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from minima.record import cells as cell_lines
 from minima.record.files import DiskFull, explained, write_atomically
 from minima.record.provenance import now, provenance
+from minima.record.shards import Shard
 from minima.runtime.errors import UserError
 
 __all__ = ["DiskFull", "RunDirectory", "config_hash", "read_info", "write_atomically"]
@@ -41,25 +42,27 @@ class RunDirectory:
         config: Mapping[str, Any],
         flagfile: str,
         axes: Mapping[str, Sequence[Any]] | None = None,
+        shard: Shard | None = None,
     ) -> "RunDirectory":
         """Starts a run, or takes up the one that is there.
 
         `config` is the resolved configuration (JSON values; tuples and NumPy numbers are welcome),
         `axes` the grid's axes in order, kept in run.json so that `results.load` knows the cells
-        that have not run.
+        that have not run. With a `shard` it is the directory of that part of the run.
 
         Raises:
           UserError: another process holds the run, its config differs, or run.json is damaged.
           DiskFull: no room for the run's files.
         """
         directory = Path(workdir) / experiment / run_id
+        directory = directory if shard is None else shard.directory(directory)
         run = cls(directory, _take_lock(directory))
         try:
             settings = _config_json(config)
             if run.path("run.json").exists():
                 run._resume(settings)
             else:
-                run._start(experiment, run_id, settings, axes)
+                run._start(experiment, run_id, settings, axes, shard)
             write_atomically(run.path("run.flags"), flagfile)
             run.cells()  # cut off a torn last line now, before anything is appended to it
         except BaseException:
@@ -75,6 +78,15 @@ class RunDirectory:
           UserError: it is no run, or another process holds it.
         """
         read_info(Path(directory))
+        return cls.take(directory)
+
+    @classmethod
+    def take(cls, directory: Path | str) -> "RunDirectory":
+        """Holds a directory, whether or not it is a run yet.
+
+        Raises:
+          UserError: another process holds it.
+        """
         return cls(Path(directory), _take_lock(Path(directory)))
 
     def path(self, name: str) -> Path:
@@ -123,6 +135,7 @@ class RunDirectory:
         run_id: str,
         config: dict[str, Any],
         axes: Mapping[str, Sequence[Any]] | None,
+        shard: Shard | None,
     ) -> None:
         self._write_info(
             {
@@ -133,6 +146,7 @@ class RunDirectory:
                 "config": config,
                 "config_sha256": config_hash(config),
                 "axes": cell_lines.plain(axes) if axes else None,
+                **({} if shard is None else {"shard": str(shard)}),
                 "started": now(),
                 "resumes": 0,
                 **provenance(),

@@ -6,6 +6,7 @@ Where weights are averaged, `average/hidden/0/kernel` is what was evaluated.
 """
 
 import io
+import os
 import re
 import zipfile
 from collections.abc import Mapping
@@ -57,6 +58,22 @@ class Snapshots:
                 return {name: file[name] for name in file.files}
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: can't be read ({error}); train that run again") from error
+
+    def take(self, others: "Snapshots", cell: int) -> None:
+        """Keeps what another directory has of a cell too, without a copy where both share a disk.
+
+        Raises:
+          DiskFull: no room; what was there is intact.
+        """
+        for step in others.steps(cell):
+            path, there = self._path(cell, step), others._path(cell, step)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(there, path)
+            except FileExistsError:
+                continue
+            except OSError:  # another disk, or one that knows no links
+                write_atomically(path, there.read_bytes())
 
     def _path(self, cell: int, step: int) -> Path:
         return self.directory / f"cell-{cell:06d}" / f"step-{step:09d}.npz"

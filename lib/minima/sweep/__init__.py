@@ -1,7 +1,7 @@
 """HOW cells train: grid, plan, program, host loop.
 
-`prepare`, `describe` and `execute` are all that an experiment needs; they are loaded on first use,
-so that importing this package costs nothing and `--help` stays fast.
+`prepare`, `describe`, `execute` and `finished` are all that an experiment needs; they are loaded on
+first use, so that importing this package costs nothing and `--help` stays fast.
 """
 
 from typing import Any
@@ -10,6 +10,7 @@ _LAZY = {
     "prepare": "minima.sweep.run",
     "describe": "minima.sweep.description",
     "execute": "minima.sweep.run",
+    "finished": "minima.sweep.run",
 }
 
 

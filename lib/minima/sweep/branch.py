@@ -71,11 +71,11 @@ def open_trunk(config: SweepConfig, checksum: str) -> Trunk | None:
     kept = Snapshots(run.path)
     records = {grid.index(record["cell"]): record for record in run.cells}
     starts: dict[tuple[Any, ...], tuple[int, int | None]] = {}
-    for cell in config.make_grid().cells():
+    for cell in config.make_grid():
         number = _trunk_cell(config, grid, cell)
         if number not in records:
             raise UserError(
-                f"--branch_from={asked.branch_from}: its cell {grid.cells()[number]} has not "
+                f"--branch_from={asked.branch_from}: its cell {grid[number]} has not "
                 "finished; run the trunk's command again first"
             )
         diverged = records[number]["status"] == "diverged"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from minima.record.shards import Shard, parse_shard
 from minima.sweep.budgets import Budget, parse_budget
 from minima.sweep.combinations import check_combinations
 from minima.sweep.grid import (
@@ -321,6 +322,19 @@ class RecordConfig:
 
 
 @dataclass(frozen=True)
+class ProcessesConfig:
+    """Which part of the work this process takes; changes no number."""
+
+    shard: Shard | None = _leaf(
+        None,
+        "train one of n parts of the (first) sweep, such as 0/16; python -m minima gather RUN puts "
+        "them together; none: all of it",
+        parse=parse_shard,
+        format=str,
+    )
+
+
+@dataclass(frozen=True)
 class SweepConfig:
     """Everything a sweep depends on."""
 
@@ -330,6 +344,7 @@ class SweepConfig:
     branch: BranchConfig = BranchConfig()
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig()
+    processes: ProcessesConfig = ProcessesConfig()
 
     def __post_init__(self) -> None:
         """Refuses combinations that can't be trained.
@@ -354,7 +369,7 @@ class SweepConfig:
         """What the numbers depend on, as JSON values; the run id follows from it."""
         config = dataclasses.asdict(self)
         config["training"]["budget"] = str(self.training.budget)
-        del config["record"]
+        del config["record"], config["processes"]
         return config
 
     @classmethod

@@ -15,7 +15,7 @@ def describe(plan: Plan) -> str:
     layout, model, data = plan.layout, plan.recipe.task.model, plan.dataset
     sizes = plan.config.grid.batch_sizes
     steps = [plan.timeline({"batch_size": b}).steps for b in sizes]
-    total = sum(map(plan.examples, plan.cells))
+    total = plan.total_examples()
     axes = " × ".join(f"{len(v)} {_plural(n, len(v))}" for n, v in plan.grid.axes)
     kind = jax.devices()[0].device_kind
     stand_in = " (stand-in)" if data.stand_in else ""

@@ -5,12 +5,16 @@ An axis is written as a comma list (`16,64,256`) or as a range: `16:4096:x4` mul
 whose string parses back to the same tuple. Everything raises ValueError with a one-line message.
 """
 
+import functools
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 Number = TypeVar("Number", int, float)
 
@@ -54,21 +58,37 @@ class Grid:
         """Count the cells."""
         return math.prod(self.shape)
 
-    def cells(self) -> list[dict[str, Any]]:
-        """Every point of the grid, in product order."""
-        products = itertools.product(*(values for _, values in self.axes))
-        return [dict(zip(self.names, point, strict=True)) for point in products]
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Every cell, in product order."""
+        for point in itertools.product(*(values for _, values in self.axes)):
+            yield dict(zip(self.names, point, strict=True))
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """The cell at a place in product order, made on demand: a million would take memory."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"{len(self)} cells have no number {index}")
+        places = np.unravel_index(index, self.shape)
+        return {name: values[i] for (name, values), i in zip(self.axes, places, strict=True)}
+
+    def places(self, name: str) -> NDArray[np.int64]:
+        """(cells,) where on an axis each cell is."""
+        return np.indices(self.shape)[self.names.index(name)].reshape(-1)
 
     def index(self, cell: Mapping[str, Any]) -> int:
-        """The place of a cell in `cells()`."""
+        """The place of a cell in product order."""
         if set(cell) != set(self.names):
             raise ValueError(f"a cell names {', '.join(self.names)}; this one {', '.join(cell)}")
         place = 0
-        for name, values in self.axes:
-            if cell[name] not in values:
+        for name, places in self._places.items():
+            if cell[name] not in places:
                 raise ValueError(f"{name}={cell[name]} is not on the grid")
-            place = place * len(values) + values.index(cell[name])
+            place = place * len(places) + places[cell[name]]
         return place
+
+    @functools.cached_property
+    def _places(self) -> dict[str, dict[Any, int]]:
+        """By axis, where each of its values is: looking one up must not walk a thousand seeds."""
+        return {name: {v: i for i, v in enumerate(values)} for name, values in self.axes}
 
 
 def parse_ints(text: str) -> tuple[int, ...]:

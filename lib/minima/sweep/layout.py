@@ -32,7 +32,7 @@ def choose_widths(
     """
 
     def cost(widths: tuple[int, ...]) -> float:
-        examples = sum(_cost(b, widths, overhead) / b for b in batch_sizes)
+        examples = sum(batch_cost(b, widths, overhead) / b for b in batch_sizes)
         return examples * (1 + _WORTH_A_WIDTH) ** len(widths)
 
     largest = min(largest, max(batch_sizes))
@@ -42,8 +42,8 @@ def choose_widths(
     return min([single, *itertools.chain(*several)], key=cost)
 
 
-def _cost(batch_size: int, widths: tuple[int, ...], overhead: float) -> float:
-    """What a batch costs, in examples."""
+def batch_cost(batch_size: int, widths: tuple[int, ...], overhead: float) -> float:
+    """What a batch costs in micro-steps of these widths, in examples."""
     cost, left = 0.0, batch_size
     for width in reversed(widths):
         whole, left = divmod(left, width)
@@ -52,13 +52,17 @@ def _cost(batch_size: int, widths: tuple[int, ...], overhead: float) -> float:
 
 
 def resolve_widths(
-    config: SweepConfig, model: str, num_examples: int, block: int | None = None
+    config: SweepConfig,
+    model: str,
+    num_examples: int,
+    block: int | None = None,
+    on_cpu: bool | None = None,
 ) -> tuple[int, ...]:
     """The widths of micro-steps of a plane whose cells share a program, rising.
 
     Several only for blocks of one lane on a CPU: under vmap a lane would pay for all of them. Ghost
     normalisation takes its statistics over a microbatch, and examples that climb together are one,
-    so there the flag decides.
+    so there the flag decides. `on_cpu` is what JAX runs on, unless given.
 
     Raises:
       UserError: a size above the number of training examples.
@@ -75,7 +79,10 @@ def resolve_widths(
         )
     if asked:
         return (asked,)
-    entry, on_cpu = architecture(model), jax.default_backend() == "cpu"
+    entry, on_cpu = (
+        architecture(model),
+        jax.default_backend() == "cpu" if on_cpu is None else on_cpu,
+    )
     training, sizes = config.training, config.grid.batch_sizes
     grown = range(len(training.milestones) + 1)
     every = {size * training.batch_factor**k for size in sizes for k in grown}

@@ -1,8 +1,9 @@
 """The plan: cells, programs, widths, memory and time, decided before anything compiles."""
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from minima.sweep.layout import resolve_layout, resolve_slab, resolve_widths
 from minima.sweep.optimizers import DEFAULT_MOMENTA, DEFAULT_RHO, Features, Hyper
 from minima.sweep.program import Layout, blank_initial, empty_lanes
 from minima.sweep.schedules import Schedule
+from minima.sweep.sharding import shards_of_cells
 from minima.sweep.timeline import Timeline, make_timeline
 from minima.tasks import datasets
 from minima.tasks.datasets.dataset import Dataset
@@ -44,7 +46,7 @@ class ProgramPlan:
     """One executable: what is compiled in, and the indices of the cells it trains."""
 
     recipe: Recipe
-    cells: tuple[int, ...]
+    cells: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Plan:
     Attributes:
       config: what was asked for.
       dataset: the data, as the model reads them.
-      grid, cells: every point, in grid order.
+      grid: every cell, in order.
       programs: one for all cells, or one per batch size where a model couples examples.
       layout: lanes over devices and blocks, the same for all programs.
       examples_per_second: of the whole machine, from the probe's table, or None.
@@ -65,12 +67,24 @@ class Plan:
     config: SweepConfig
     dataset: Dataset
     grid: Grid
-    cells: tuple[Cell, ...]
     programs: tuple[ProgramPlan, ...]
     layout: Layout
     examples_per_second: float | None
     trunk: Trunk | None = None
     watched: int | None = None
+
+    @property
+    def cells(self) -> Sequence[Cell]:
+        """Every cell of the grid, in its order, whatever part of them is trained here."""
+        return self.grid  # type: ignore[return-value]
+
+    @functools.cached_property
+    def part(self) -> Sequence[int]:
+        """Indices of the cells that this process trains, rising: all, or those of its shard."""
+        shard = self.config.processes.shard
+        if shard is None:
+            return range(len(self.grid))
+        return np.flatnonzero(shards_of_cells(self, shard.count) == shard.index).tolist()
 
     @property
     def recipe(self) -> Recipe:
@@ -91,6 +105,14 @@ class Plan:
         """Examples this cell sees at most."""
         timeline = self.timeline(cell)
         return timeline.examples(timeline.steps)
+
+    def total_examples(self, cells: Sequence[int] | None = None) -> int:
+        """Examples that these cells, else all of them, see at most."""
+        places = self.grid.places("batch_size")
+        counts = np.bincount(places if cells is None else places[np.asarray(cells, np.int64)])
+        sizes = self.config.grid.batch_sizes
+        each = [self.examples({"batch_size": size}) for size in sizes[: len(counts)]]
+        return sum(n * one for n, one in zip(counts.tolist(), each, strict=True))
 
     def snapshot_steps(self, cell: Cell) -> tuple[int, ...]:
         """Updates after which this cell's state is kept; it is kept where the cell ends, too."""
@@ -217,20 +239,19 @@ def make_plan(
     check_norm(recipe)
     check_phases(config, recipe, num_examples)
     table = probe.lookup(task, training.optimizer, recipe.microbatch)
-    cells = tuple(grid.cells())
-    count = len(cells) // len(_programs(recipe, cells))
+    count = len(grid) // len(_programs(recipe, grid))
     layout = resolve_layout(config, pinned, count, table)
     widths = resolve_widths(config, task.model.name, num_examples, layout.block)
     if pinned.get("microbatch"):
         widths = (pinned["microbatch"], *pinned.get("wide", ()))
     recipe = dataclasses.replace(recipe, microbatch=widths[0], wide=widths[1:])
     programs = tuple(
-        _with_slab(config, program, layout, dataset) for program in _programs(recipe, cells)
+        _with_slab(config, program, layout, dataset) for program in _programs(recipe, grid)
     )
     rate = table.examples_per_second(layout.block) if table else None
     if rate and recipe.features.sharpness_aware != "none":
         rate /= 2  # the probe measures plain training, one pass
-    plan = Plan(config, dataset, grid, cells, programs, layout, rate, trunk)
+    plan = Plan(config, dataset, grid, programs, layout, rate, trunk)
     check_memory(plan.memory_bytes(), layout.lanes // layout.devices)
     return plan
 
@@ -329,17 +350,17 @@ def _with_slab(
     return ProgramPlan(recipe, program.cells)
 
 
-def _programs(recipe: Recipe, cells: tuple[Cell, ...]) -> tuple[ProgramPlan, ...]:
+def _programs(recipe: Recipe, grid: Grid) -> tuple[ProgramPlan, ...]:
     """One program; or, where an example sees its whole batch, one per batch size."""
     if not recipe.couples_examples:
-        return (ProgramPlan(recipe, tuple(range(len(cells)))),)
-    sizes = sorted({cell["batch_size"] for cell in cells})
+        return (ProgramPlan(recipe, range(len(grid))),)
+    places = grid.places("batch_size")
     return tuple(
         ProgramPlan(
             dataclasses.replace(recipe, microbatch=size, wide=()),
-            tuple(i for i, cell in enumerate(cells) if cell["batch_size"] == size),
+            np.flatnonzero(places == place).tolist(),
         )
-        for size in sizes
+        for place, size in sorted(enumerate(dict(grid.axes)["batch_size"]), key=lambda x: x[1])
     )
 
 

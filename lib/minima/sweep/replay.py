@@ -112,12 +112,11 @@ def find_cell(grid: Grid, text: str) -> int:
     Raises:
       UserError: it names none; says what would.
     """
-    cells = grid.cells()
-    example = ",".join(f"{name}={value:g}" for name, value in cells[0].items())
+    example = ",".join(f"{name}={value:g}" for name, value in grid[0].items())
     if text.isdigit():
-        if int(text) < len(cells):
+        if int(text) < len(grid):
             return int(text)
-        raise UserError(f"cell {text}: the run has {len(cells)}; use 0 to {len(cells) - 1}")
+        raise UserError(f"cell {text}: the run has {len(grid)}; use 0 to {len(grid) - 1}")
     short = {"bs": "batch_size", "lr": "learning_rate"}
     try:
         parts = dict(part.split("=") for part in text.split(","))
@@ -126,9 +125,14 @@ def find_cell(grid: Grid, text: str) -> int:
             raise ValueError
     except ValueError:
         raise UserError(f"cell {text!r}: can't be read; use a number or e.g. {example}") from None
-    for i, cell in enumerate(cells):
-        if all(np.isclose(named[name], value, rtol=1e-4) for name, value in cell.items()):
-            return i
+    place = 0
+    for name, values in grid.axes:
+        near = np.flatnonzero(np.isclose(named[name], np.array(values, float), rtol=1e-4))
+        if not near.size:
+            break
+        place = place * len(values) + int(near[0])
+    else:
+        return place
     raise UserError(f"cell {text!r}: not on the grid of this run; use e.g. {example}")
 
 

@@ -5,16 +5,19 @@ import re
 import resource
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minima.record import results
+from minima.record import cells as cell_lines
+from minima.record import gather, results
 from minima.record.board import Board
 from minima.record.checkpoints import Checkpoints
 from minima.record.files import DiskFull, explained
 from minima.record.progress import Progress
 from minima.record.run_directory import RunDirectory, config_hash, read_info
+from minima.record.shards import Shard
 from minima.record.snapshots import Snapshots
 from minima.runtime import compilation, devices
 from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest, stop_request
@@ -46,9 +49,19 @@ class Prepared:
     identity: dict[str, Any]
 
     @property
-    def directory(self) -> Path:
+    def whole(self) -> Path:
         """Where the run is or will be."""
         return Path(self.plan.config.record.workdir) / self.experiment / self.run_id
+
+    @property
+    def shard(self) -> Shard | None:
+        """The part of the run that this process trains, or None for all of it."""
+        return self.plan.config.processes.shard
+
+    @property
+    def directory(self) -> Path:
+        """Where this process keeps what it trains: the run's directory, or that of the shard."""
+        return self.whole if self.shard is None else self.shard.directory(self.whole)
 
 
 def prepare(config: SweepConfig, experiment: str) -> Prepared:
@@ -67,14 +80,26 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
         identity["trunk"] = read_info(Path(config.branch.branch_from)).get("config_sha256")
     name = re.sub(r"\W+", "-", f"{task.model.name}-{Path(config.task.dataset).stem}")
     run_id = f"{name}-{config.training.optimizer}-{config_hash(identity)[:10]}"
-    run_json = Path(config.record.workdir) / experiment / run_id / "run.json"
-    pinned = read_info(run_json.parent).get("resolved") if run_json.exists() else None
-    plan = make_plan(config, task, dataset, pinned)
+    run = Path(config.record.workdir) / experiment / run_id
+    shard = config.processes.shard
+    places = [run] if shard is None else [shard.directory(run), run]
+    plan = make_plan(config, task, dataset, _pinned(places))
     return Prepared(plan, experiment, run_id, identity)
+
+
+def _pinned(places: Sequence[Path]) -> dict[str, Any] | None:
+    """The layout of the first of these runs that has one."""
+    for place in places:
+        if (place / "run.json").exists() and (pinned := read_info(place).get("resolved")):
+            return pinned
+    return None
 
 
 def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None) -> int:
     """Trains what is missing and writes every result; the same call resumes.
+
+    A shard trains its cells and writes no results. All of a run takes up first what its shards
+    hold, so that nothing is trained twice, and refuses while one of them is at work.
 
     Args:
       prepared: from `prepare`.
@@ -86,23 +111,29 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
       those in training, saved.
 
     Raises:
-      UserError: another process works on this run.
+      UserError: another process works on this run, or on a shard of it.
       DiskFull: there is no room even to start.
     """
     plan, record = prepared.plan, prepared.plan.config.record
     axes = dict(plan.grid.axes)
     where = (record.workdir, prepared.experiment, prepared.run_id)
-    opened = RunDirectory.open(*where, prepared.identity, flagfile, axes)
+    if prepared.shard is None:
+        gather.refuse_busy_shards(prepared.whole)
+    opened = RunDirectory.open(*where, prepared.identity, flagfile, axes, prepared.shard)
     with opened as run, stop_request() as stop:
         try:
             _log_to(run.path("log.txt"))
             _log.info("plan\n%s", describe(plan))
             model = plan.recipe.task.model.name
             run.update_info(resolved=plan.resolved(), model=model, devices=devices.description())
+            if prepared.shard is None:
+                gather.merge(run)
             keeper = _Keeper(run, plan)
             keeper.start()
-            totals = _train(plan, run, keeper, stop, progress)
-            _write_results(run, plan, totals, keeper.compilations)
+            totals = _train(plan, run, keeper, _done(prepared), stop, progress)
+            _note(run, plan, totals, keeper)
+            if prepared.shard is None:
+                results.write_results(run.directory, axes, run.cells())
             keeper.finish()
         except OSError as error:
             full = explained(error, run.directory)
@@ -122,7 +153,7 @@ class _Keeper:
         record, axes = plan.config.record, dict(plan.grid.axes)
         self.board = Board(run.directory, axes, record.tensorboard_cells)
         self.snapshots = Snapshots(run.directory)
-        self.shows = record.tensorboard
+        self.shows = record.tensorboard and plan.config.processes.shard is None
 
     def start(self) -> None:
         """Shows the sweep, and the cells that a kill left out."""
@@ -145,11 +176,28 @@ class _Keeper:
             self.board.finish()
 
 
+def finished(prepared: Prepared) -> int:
+    """How many of the cells that this process trains are done."""
+    return len(_done(prepared))
+
+
+def _done(prepared: Prepared) -> set[int]:
+    """Which of its cells this process need not train; what the whole run has, no shard trains."""
+    plan, places = prepared.plan, {prepared.directory, prepared.whole}
+    records = (cell for place in places for cell in cell_lines.each(place / "cells.jsonl"))
+    done = {plan.grid.index(cell["cell"]) for cell in records}
+    return done if prepared.shard is None else done & set(plan.part)
+
+
 def _train(
-    plan: Plan, run: RunDirectory, keeper: _Keeper, stop: StopRequest, progress: Progress | None
+    plan: Plan,
+    run: RunDirectory,
+    keeper: _Keeper,
+    done: set[int],
+    stop: StopRequest,
+    progress: Progress | None,
 ) -> Totals:
-    done = [plan.grid.index(cell["cell"]) for cell in run.cells()]
-    if len(done) == len(plan.cells):
+    if len(done) == len(plan.part):
         return Totals()
     mesh = devices.make_mesh(AXIS, plan.layout.devices)
     with (
@@ -171,18 +219,18 @@ def _train(
     return totals
 
 
-def _write_results(run: RunDirectory, plan: Plan, totals: Totals, compilations: int) -> None:
-    cells, info = run.cells(), run.info()
+def _note(run: RunDirectory, plan: Plan, totals: Totals, keeper: _Keeper) -> None:
+    """How the run stands and what it cost, in run.json."""
+    info = run.info()
     run.update_info(
         status="stopped" if totals.stopped else "complete",
-        cells=len(plan.cells),
-        cells_by_status=dict(Counter(cell["status"] for cell in cells)),
-        compilations=info.get("compilations", 0) + compilations,
+        cells=len(plan.part),
+        cells_by_status=dict(Counter(cell["status"] for cell in run.cells())),
+        compilations=info.get("compilations", 0) + keeper.compilations,
         compile_seconds=info.get("compile_seconds", 0.0) + totals.compile_seconds,
         train_seconds=info.get("train_seconds", 0.0) + totals.train_seconds,
         peak_memory_bytes=max(info.get("peak_memory_bytes", 0), _peak_memory_bytes()),
     )
-    results.write_results(run.directory, dict(plan.grid.axes), cells)
 
 
 def _peak_memory_bytes() -> int:

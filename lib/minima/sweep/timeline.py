@@ -10,8 +10,11 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from minima.sweep.budgets import Budget
+
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,11 @@ class Timeline:
 
     def examples(self, step: int) -> int:
         """Examples seen after `step` updates."""
-        return self._sum(step, [phase.batch_size for phase in self.phases])
+        return self.total(step, [phase.batch_size for phase in self.phases])
 
     def micro_steps(self, step: int, widths: Sequence[int]) -> int:
         """Micro-steps of these widths, rising, taken after `step` updates."""
-        return self._sum(step, [pieces(phase.batch_size, widths) for phase in self.phases])
+        return self.total(step, [pieces(phase.batch_size, widths) for phase in self.phases])
 
     def examples_after(self, micro_steps: int, widths: Sequence[int]) -> int:
         """Examples seen after so many micro-steps; the last one of a batch may be short."""
@@ -82,13 +85,14 @@ class Timeline:
         at = self.evaluations
         return tuple(sorted({at[math.ceil(k * len(at) / count) - 1] for k in range(1, count + 1)}))
 
-    def _sum(self, step: int, per_update: Sequence[int]) -> int:
+    def total(self, step: int, per_update: Sequence[Number]) -> Number:
+        """The sum over the first `step` updates of what one costs in each phase."""
         ends = [*(phase.start for phase in self.phases[1:]), step]
         lengths = (
             max(0, min(end, step) - phase.start)
             for phase, end in zip(self.phases, ends, strict=True)
         )
-        return sum(n * size for n, size in zip(lengths, per_update, strict=True))
+        return sum(n * each for n, each in zip(lengths, per_update, strict=True))
 
 
 def pieces(batch_size: int, widths: Sequence[int]) -> int:

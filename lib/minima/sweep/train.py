@@ -67,13 +67,13 @@ def train(
     """Trains every cell of a plan that isn't done.
 
     Args:
-      plan: what to train.
+      plan: what to train; of its cells those of `plan.part`.
       mesh: one axis called `program.AXIS` over `plan.layout.devices` devices.
       on_cell: takes each finished cell's record (see `cells.cell_record`), in the order they end.
       on_snapshot: takes states that the plan keeps: index of the cell, updates done, host arrays.
         A finished cell's comes before its record; after a resume some may come again.
       done: indices of cells that need no training.
-      order: in which order cells start; grid order by default. It changes no number.
+      order: which cells in which order; those of `plan.part` by default. It changes no number.
       checkpoints: where to save cells in training, and to look for them first.
       checkpoint_seconds: time between saves.
       stop: looked at between segments; once true, saves and returns.
@@ -82,10 +82,10 @@ def train(
     host = to_arrays(plan.dataset, plan.recipe.task.model.dtype)
     arrays = jax.device_put(empty(host) if plan.recipe.slab else host, _sharding(mesh, jax.P()))
     stop = StopRequest() if stop is None else stop  # an unasked request is false
-    ranks = range(len(plan.cells)) if order is None else list(order)
+    ranks = plan.part if order is None else list(order)
     totals, tally = Totals(), _Tally(plan, set(done), progress)
     for number, program in enumerate(plan.programs):
-        mine = set(program.cells)
+        mine = frozenset(program.cells)
         queue = [i for i in ranks if i in mine and i not in tally.done]
         if not queue:
             continue
@@ -113,8 +113,8 @@ class _Tally:
     def __init__(self, plan: Plan, done: set[int], progress: Progress | None) -> None:
         self.plan, self.done, self.progress = plan, done, progress
         self.counts: dict[str, int] = {}
-        self.total = float(sum(map(plan.examples, plan.cells)))
-        self.behind = float(sum(plan.examples(plan.cells[i]) for i in done))
+        self.total = float(plan.total_examples(plan.part))
+        self.behind = float(plan.total_examples(list(done)))
 
     def finished(self, cell: int, status: str) -> None:
         """Notes a finished cell; its whole budget counts as behind us."""
@@ -125,7 +125,7 @@ class _Tally:
     def tell(self, running: float) -> None:
         """Tells how far the sweep is; `running` are examples seen by cells still in training."""
         if self.progress:
-            cells = len(self.plan.cells)
+            cells = len(self.plan.part)
             self.progress.update(self.behind + running, self.total, self.counts, cells)
 
 

@@ -24,16 +24,23 @@ class Command:
     flags: tuple[str, ...]
 
     @classmethod
-    def of(cls, words: Sequence[str]) -> "Command":
-        """Reads `SCRIPT FLAG…`.
+    def of(cls, words: Sequence[str], moves: bool = False) -> "Command":
+        """Reads `SCRIPT FLAG…`; one that `moves` runs in another copy of this repository.
 
         Raises:
-          UserError: there is no script, or a flag is one that the launcher sets.
+          UserError: there is no such script, or a flag is one that the launcher sets.
         """
         if not words or not words[0].endswith(".py"):
             raise UserError(
                 "no experiment to launch; end the command with its script and flags, such as "
                 "-- experiments/sharp_vs_flat.py --preset=gpu"
+            )
+        if not Path(words[0]).is_file():
+            raise UserError(f"{words[0]}: no such file")
+        if moves and (Path(words[0]).is_absolute() or ".." in Path(words[0]).parts):
+            raise UserError(
+                f"{words[0]}: it runs in another copy of this repository, so start here at its "
+                "root and name the script from there, such as experiments/sharp_vs_flat.py"
             )
         for word in words[1:]:
             name = word.lstrip("-").split("=")[0]

@@ -15,7 +15,7 @@ from typing import Any
 
 import manifests
 import tpu
-from command import Command, ask, count, here, line, positive, run
+from command import Command, ask, count, line, positive, run
 from minima.runtime.errors import UserError
 from submission import Submission
 
@@ -62,18 +62,20 @@ def _submit(options: argparse.Namespace) -> None:
         raise UserError(f"--hosts={options.hosts}: {options.accelerator} has {part.hosts}")
     if part.hosts > 1 and options.at_once:
         raise UserError("--at_once: JobSets start as nodes come; leave it out, or use Kueue")
-    command = Command.of(options.experiment)
+    command = Command.of(options.experiment, moves=True)
     names = ("out", "accelerator", "image", "service_account", "spot", "at_once", "max_restarts")
     settings = {name: getattr(options, name) for name in (*names, "namespace")}
     name = _name(options.out)
     shards = tuple(range(options.shards))
     submission = Submission(
-        command, here("."), options.shards, part.hosts, part.hosts, settings,
+        command, "", options.shards, part.hosts, part.hosts, settings,
         jobs=((f"{name}-0", shards),),
     )  # fmt: skip
     command.check(manifests.workdir(submission), part.hosts > 1)
     if not options.dry_run and _known(options):
-        raise UserError(f"--out={options.out}: is submitted; resume or delete it, or choose another")
+        raise UserError(
+            f"--out={options.out}: is submitted; resume or delete it, or choose another"
+        )
     _apply(options, manifests.sweep(name, submission, 0))
 
 
@@ -220,7 +222,9 @@ def _kubectl(options: argparse.Namespace, *words: str) -> list[str]:
 def _name(out: str) -> str:
     """A name for what belongs to a folder of results, within what Kubernetes allows."""
     stem = re.sub(r"[^a-z0-9]+", "-", out.rstrip("/").rsplit("/", 1)[-1].lower()).strip("-")
-    return f"minima-{stem[:20] or 'sweep'}-{hashlib.sha256(out.rstrip('/').encode()).hexdigest()[:6]}"
+    return (
+        f"minima-{stem[:20] or 'sweep'}-{hashlib.sha256(out.rstrip('/').encode()).hexdigest()[:6]}"
+    )
 
 
 if __name__ == "__main__":

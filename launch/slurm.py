@@ -6,8 +6,6 @@ from the run directories. DIR has to be on a file system that all nodes share.
 
 import argparse
 import re
-import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -69,8 +67,6 @@ def _submit(options: argparse.Namespace) -> None:
         raise UserError(f"--out={out}: holds a submission; see its status, resume it, or choose "
                         "another folder")  # fmt: skip
     command = Command.of(options.experiment)
-    if not Path(command.script).is_file():
-        raise UserError(f"{command.script}: no such file")
     settings = {"accelerator": options.accelerator, "max_restarts": options.max_restarts}
     settings |= {"at_once": options.at_once, "sbatch": _sbatch_options(options)}
     processes = options.hosts * _processes_per_host(options.accelerator, options.hosts)
@@ -107,7 +103,8 @@ def _resume(options: argparse.Namespace) -> None:
         return
     if "gather" in queued:
         _do(["scancel", submission.gather], options.dry_run)
-    for name in () if options.dry_run else (*missing, "gather"):
+    again: list[int | str] = [*missing, "gather"]
+    for name in () if options.dry_run else again:
         _failures_file(out, name).unlink(missing_ok=True)  # a new start, with all its restarts
     _queue(out, submission, missing, options.dry_run)
 

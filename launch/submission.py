@@ -90,9 +90,18 @@ def finished(workdir: Path, submission: Submission) -> set[int]:
 
 
 def _complete(workdir: Path, shard: int, count: int) -> bool:
-    for run_json in workdir.glob(f"*/*/shards/{shard}-of-{count}/run.json"):
-        try:
-            return read_info(run_json.parent).get("status") == "complete"
-        except UserError:  # damaged: to be trained again
-            return False
-    return False
+    return any(
+        _all_kept(path.parent) for path in workdir.glob(f"*/*/shards/{shard}-of-{count}/run.json")
+    )
+
+
+def _all_kept(run: Path) -> bool:
+    """Whether a shard ended its work, and no line of it has been lost since."""
+    try:
+        info = read_info(run)
+        with open(run / "cells.jsonl", "rb") as file:
+            kept = sum(line.endswith(b"\n") for line in file)
+    except (UserError, OSError):  # damaged, or gone: to be trained again
+        return False
+    ended = sum(info.get("cells_by_status", {}).values())
+    return info.get("status") == "complete" and kept >= ended

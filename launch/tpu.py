@@ -1,10 +1,10 @@
 """Slices of v5e and v6e TPUs: what a number of chips is called, and how it is spread over hosts.
 
-Sources: chips, topologies and machine types of GKE from Google's "Plan TPUs in GKE"
-(cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus) and "TPU v6e" (cloud.google.com/tpu/docs/v6e),
-for v5e the same as tpu_types in Google's own Terraform modules; runtimes from "TPU software versions"
-(cloud.google.com/tpu/docs/runtimes). Eight chips are taken as one host of eight, which both clouds'
-interfaces have; GKE alone also knows two hosts of four.
+Sources, on cloud.google.com: topologies and machine types from "Plan TPUs in GKE"
+(kubernetes-engine/docs/concepts/plan-tpus), "TPU v5e" and "TPU v6e" (tpu/docs/v5e, tpu/docs/v6e),
+checked against the tables of Google's Terraform modules and of axlearn; runtimes from "TPU software
+versions" (tpu/docs/runtimes). Eight chips are one host of eight, which GKE and TPU VMs both have;
+GKE alone also knows two hosts of four.
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,7 @@ class Generation:
 
 
 GENERATIONS = {
-    "v5e": Generation(
-        "tpu-v5-lite-podslice", "ct5lp-hightpu", "v5litepod", "v2-alpha-tpuv5-lite"
-    ),
+    "v5e": Generation("tpu-v5-lite-podslice", "ct5lp-hightpu", "v5litepod", "v2-alpha-tpuv5-lite"),
     "v6e": Generation("tpu-v6e-slice", "ct6e-standard", "v6e", "v2-alpha-tpuv6e"),
 }
 
@@ -78,4 +76,6 @@ def parse(text: str) -> Slice:
     if generation in GENERATIONS and chips.isdigit() and int(chips) in _TOPOLOGIES:
         return Slice(GENERATIONS[generation], int(chips))
     kinds, sizes = " or ".join(GENERATIONS), ", ".join(map(str, _TOPOLOGIES))
-    raise UserError(f"--accelerator={text}: write {kinds}, a dash and the chips of a slice: {sizes}")
+    raise UserError(
+        f"--accelerator={text}: write {kinds}, a dash and the chips of a slice: {sizes}"
+    )

@@ -60,7 +60,9 @@ def _start(options: argparse.Namespace) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     form = "--format=value(state.state)"
-    return _do(_gcloud(options, "queued-resources", "describe", options.name, form), options.dry_run)
+    return _do(
+        _gcloud(options, "queued-resources", "describe", options.name, form), options.dry_run
+    )
 
 
 def _delete(options: argparse.Namespace) -> int:
@@ -99,7 +101,7 @@ def _command(options: argparse.Namespace) -> Command:
         raise UserError(f"--name={options.name}: use small letters, digits and dashes")
     if not re.match(r"\w+://.", options.out):
         raise UserError(f"--out={options.out}: hosts share no disk; use a bucket, such as gs://…")
-    return Command.of(options.experiment)
+    return Command.of(options.experiment, moves=True)
 
 
 def _workdir(options: argparse.Namespace) -> str:

@@ -89,7 +89,7 @@ class Cluster:
         self._spawn("slurmctld", "slurmctld", "-D")
         for node in ("n1", "n2"):
             self.start_node(node)
-        wait_for(lambda: self.run("sinfo", "-h", "-t", "idle", "-o", "%D").strip() == "2")
+        self.wait_until_idle()
 
     def start_node(self, node: str) -> None:
         """Starts a node's slurmd."""
@@ -121,6 +121,10 @@ class Cluster:
     def queue(self) -> list[str]:
         """The tasks in the queue: id and state."""
         return self.run("squeue", "--array", "--noheader", "--format=%i %T").splitlines()
+
+    def wait_until_idle(self) -> None:
+        """Returns when both nodes wait for work."""
+        wait_for(lambda: self.run("sinfo", "-h", "-p", "low", "-t", "idle", "-o", "%D") == "2\n")
 
     def wait_until_empty(self, seconds: float = 120) -> None:
         """Returns when nothing is queued or running any more."""

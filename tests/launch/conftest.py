@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from cluster import Cluster, missing_programs
 
 ROOT = Path(__file__).parents[2]

@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> int:
     if code == 0 and "shard" in flags:
         run = Path(flags["workdir"]) / "stand_in" / "run" / "shards" / shard
         run.mkdir(parents=True, exist_ok=True)
+        (run / "cells.jsonl").touch()
         (run / "run.json").write_text(json.dumps({"schema_version": 1, "status": "complete"}))
     return code
 

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from odd_flags import ODD
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
-ODD = ("--a=it's \"odd\"", "--b=two  spaces", "--c=$(touch pwned)`touch pwned`;touch pwned",
-       "--d=line\nbreak", "--e=$(VAR) $$(VAR) $$ ${HOME} %a %j", "--f=*", "--g=\\", "--h=é×")  # fmt: skip
 
 
 class Sweep:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -59,7 +60,11 @@ class Cluster:
     """Running daemons; `environment` is what a client needs."""
 
     def __init__(self, folder: Path, gpus: bool) -> None:
-        """Writes the configuration; `gpus`: two devices a node that look like GPUs to Slurm."""
+        """Writes the configuration; `gpus`: two files a node that Slurm takes for GPUs.
+
+        Raises:
+          PermissionError: only root can make those.
+        """
         self.folder = folder
         own = {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": _PATH}
         outer = ("SLURM", "SBATCH", "SRUN")  # of a job that runs the tests
@@ -75,6 +80,8 @@ class Cluster:
         values = {"folder": folder, "user": getpass.getuser(), "cpus": CPUS, "port": port}
         values |= {"host": socket.gethostname().split(".")[0], "first": port + 1, "last": port + 2}
         values |= {"gres": "GresTypes=gpu" * gpus, "node": "Gres=gpu:2" * gpus}
+        if gpus:
+            self._make_gpus()
         (folder / "slurm.conf").write_text(_CONF.format(**values))
         (folder / "munge.key").write_bytes(os.urandom(128))
         (folder / "munge.key").chmod(0o400)
@@ -129,6 +136,14 @@ class Cluster:
     def wait_until_empty(self, seconds: float = 120) -> None:
         """Returns when nothing is queued or running any more."""
         wait_for(lambda: not self.queue(), seconds)
+
+    def _make_gpus(self) -> None:
+        for number in (0, 1):
+            os.mknod(
+                self.folder / f"nvidia{number}", stat.S_IFCHR | 0o600, os.makedev(1, 3 + 2 * number)
+            )
+        gres = f"Name=gpu Flags=nvidia_gpu_env File={self.folder}/nvidia[0-1]\n"
+        (self.folder / "gres.conf").write_text(gres)
 
     def _spawn(self, name: str, *command: str, **variables: str) -> None:
         with open(self.folder / f"{name}.out", "ab") as out:

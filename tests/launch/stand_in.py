@@ -2,12 +2,14 @@
 
 STAND_IN is a folder; a shard writes there the arguments that it got, one file per start, and ends
 with the exit code that it finds in the file `codes-<shard>`, a line per start, 0 where there is
-none left.
+none left. With TOGETHER=N it waits until N processes are there, and each leaves a note of the GPUs
+that it sees.
 """
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 
@@ -22,6 +24,8 @@ def main(arguments: list[str]) -> int:
     folder = Path(os.environ["STAND_IN"])
     starts = len(list(folder.glob(f"started-{shard}-*")))
     (folder / f"started-{shard}-{starts}.json").write_text(json.dumps(arguments))
+    if "TOGETHER" in os.environ:
+        note_gpus(folder, int(os.environ["TOGETHER"]))
     codes = folder / f"codes-{shard}"
     planned = codes.read_text().split() if codes.exists() else []
     code = int(planned[starts]) if starts < len(planned) else 0
@@ -31,6 +35,15 @@ def main(arguments: list[str]) -> int:
         (run / "cells.jsonl").touch()
         (run / "run.json").write_text(json.dumps({"schema_version": 1, "status": "complete"}))
     return code
+
+
+def note_gpus(folder: Path, together: int) -> None:
+    names = ("SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES", "SLURM_LOCALID", "SLURM_NTASKS")
+    name = f"gpus-{os.environ['SLURM_JOB_ID']}-{os.environ['SLURM_PROCID']}.json"
+    (folder / name).write_text(json.dumps([os.environ.get(name) for name in names]))
+    end = time.monotonic() + 30
+    while len(list(folder.glob("gpus-*"))) < together and time.monotonic() < end:
+        time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from minima.record.tensorboard import (
 
 FOLDER = "tensorboard"
 MOST_CURVES = 500
+_CURVES = {"trajectory", "last_finite"}
 _SHARE = 0.01  # of the time, at most, goes into drawing
 _SNAPSHOTS = 20  # of the heat maps during a sweep: each is a file that TensorBoard keeps open
 
@@ -114,7 +115,8 @@ class Board:
             board_cell.write_measures(self._folder, cell)
 
     def _write(self, cell: Cell) -> None:
-        self._cells.append(cell)
+        # What is drawn of all cells; a million curves would fill the memory.
+        self._cells.append({name: x for name, x in cell.items() if name not in _CURVES})
         if not board_cell.is_written(self._folder, cell):
             point = tuple(cell["cell"].get(name) for name in self._axes)
             chosen = self._with_curves is None or point in self._with_curves

@@ -6,14 +6,15 @@ entry per evaluation). Floats keep their bits: Python writes the shortest text t
 the same float64. Strict JSON has no NaN, so non-finite numbers are written null and read as nan.
 """
 
-import itertools
 import json
 import logging
 import math
+import mmap
 import os
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from minima.record.files import append_durably
 from minima.runtime.errors import UserError
@@ -22,6 +23,7 @@ Cell = dict[str, Any]
 Axes = Mapping[str, Sequence[Any]]
 STATUSES = ("complete", "diverged", "collapsed", "reached_target", "stopped_early")
 PENDING = "pending"  # the status of a point of the grid that has no cell yet
+MOST_BYTES = 2**26  # of a file whose cells are held in memory: some 50,000 cells
 LEADING = ("batch_size", "learning_rate", "seed")
 
 _log = logging.getLogger(__name__)
@@ -72,15 +74,59 @@ def append(path: Path, cell: Cell) -> None:
     append_durably(path, encode(cell))
 
 
-def read(path: Path, repair: bool = False) -> list[Cell]:
+def read(path: Path, repair: bool = False) -> Sequence[Cell]:
     """The finished cells in the order they were written; of duplicates the first counts.
 
-    See `read_lines` for a torn last line, and for what is raised.
+    More than fit well into memory stay on disk and are decoded as they are asked for. See `each`
+    for a torn last line, and for what is raised.
     """
+    if path.exists() and path.stat().st_size > MOST_BYTES:
+        return CellFile(path, repair)
     found: dict[Any, Cell] = {}
-    for cell in read_lines(path, repair, "trained"):
+    for cell in each(path, repair):
         found.setdefault(key(cell), cell)
     return list(found.values())
+
+
+def repair(path: Path) -> None:
+    """Cuts a torn last line off; see `each` for what is raised."""
+    for _ in each(path, repair=True):
+        pass
+
+
+class CellFile(Sequence[Cell]):
+    """The finished cells of a file, as it is now, decoded as they are asked for.
+
+    What is appended later is not seen.
+    """
+
+    def __init__(self, path: Path, repair: bool = False) -> None:
+        """Looks at every line once; arguments and errors are those of `read`."""
+        seen: set[Any] = set()
+        starts, offset = array("q"), 0
+        for cell, length in _each(path, repair, "trained"):
+            if (place := key(cell)) not in seen:
+                seen.add(place)
+                starts.append(offset)
+            offset += length
+        self._starts = starts
+        with open(path, "rb") as file:
+            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    @overload
+    def __getitem__(self, index: int) -> Cell: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Cell]: ...
+
+    def __getitem__(self, index: int | slice) -> Cell | Sequence[Cell]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        start = self._starts[index]
+        return decode(self._data[start : self._data.find(b"\n", start) + 1])
 
 
 def read_lines(path: Path, repair: bool, done: str) -> list[Cell]:
@@ -98,6 +144,11 @@ def each(path: Path, repair: bool = False, done: str = "trained") -> Iterator[Ce
     Raises:
       UserError: a line before the last is damaged.
     """
+    return (cell for cell, _ in _each(path, repair, done))
+
+
+def _each(path: Path, repair: bool, done: str) -> Iterator[tuple[Cell, int]]:
+    """What `each` gives, each with the bytes of its line."""
     if not path.exists():
         return
     with open(path, "rb") as file:
@@ -117,25 +168,24 @@ def each(path: Path, repair: bool = False, done: str = "trained") -> Iterator[Ce
                 if repair:
                     os.truncate(path, offset)
                 return
-            yield cell
+            yield cell, len(line)
             offset += len(line)
 
 
 def numbering(axes: Axes) -> Callable[[Mapping[str, Any]], int]:
     """A function from a cell's hyperparameters to its place in grid order.
 
-    It raises ValueError for what is no cell of the grid.
+    It raises ValueError for what is no point of the grid.
     """
     places = {name: {value: i for i, value in enumerate(values)} for name, values in axes.items()}
 
     def number(where: Mapping[str, Any]) -> int:
-        if where.keys() != places.keys():
-            raise ValueError(f"has {', '.join(where)}, not {', '.join(places)}")
         place = 0
         for name, known in places.items():
-            if where[name] not in known:
-                raise ValueError(f"{name}={where[name]} is not on the grid")
-            place = place * len(known) + known[where[name]]
+            at = known.get(where.get(name))
+            if at is None:
+                raise ValueError(f"cell {dict(where)} is not a point of the grid {dict(axes)}")
+            place = place * len(known) + at
         return place
 
     return number
@@ -148,19 +198,16 @@ def seen_axes(cells: Sequence[Cell]) -> dict[str, tuple[Any, ...]]:
     return {name: _sorted({cell["cell"].get(name) for cell in cells}) for name in ordered}
 
 
-def by_point(axes: Axes, cells: Sequence[Cell]) -> dict[tuple[Any, ...], Cell]:
-    """Cells by their point of the grid, a tuple with one value per axis.
+def by_place(axes: Axes, cells: Sequence[Cell]) -> dict[int, int]:
+    """Where in `cells` each point of the grid is, by its place in grid order.
 
     Raises:
       ValueError: a cell lies outside the grid.
     """
-    grid = set(itertools.product(*axes.values()))
-    found: dict[tuple[Any, ...], Cell] = {}
-    for cell in cells:
-        point = tuple(cell["cell"].get(name) for name in axes)
-        if point not in grid:
-            raise ValueError(f"cell {cell['cell']} is not a point of the grid {dict(axes)}")
-        found.setdefault(point, cell)
+    number = numbering(axes)
+    found: dict[int, int] = {}
+    for index, cell in enumerate(cells):
+        found.setdefault(number(cell["cell"]), index)
     return found
 
 

@@ -3,17 +3,16 @@
 Integers hold -1 and floats NaN where there is nothing yet, or nothing to measure.
 """
 
-import itertools
 import json
 import math
 import numbers
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minima.record import measures
-from minima.record.cells import PENDING, STATUSES, Axes, Cell, by_point, last_finite
+from minima.record.cells import PENDING, STATUSES, Axes, Cell, by_place, last_finite
 
 if TYPE_CHECKING:
     import xarray
@@ -30,7 +29,7 @@ LAST_FINITE = ("step", *METRICS[:4])
 _COUNTS = ("steps", "examples")
 _NOTHING = -1
 
-Rows = list[tuple[int, Cell]]
+Tables = dict[str, tuple[np.ndarray, bool]]
 
 
 def to_dataset(axes: Axes, cells: Sequence[Cell], info: Mapping[str, Any]) -> "xarray.Dataset":
@@ -48,27 +47,17 @@ def to_dataset(axes: Axes, cells: Sequence[Cell], info: Mapping[str, Any]) -> "x
     """
     import xarray
 
-    found = by_point(axes, cells)
-    points = list(itertools.product(*axes.values()))
-    row_of = {point: row for row, point in enumerate(points)}
-    rows = [(row_of[point], cell) for point, cell in found.items()]
     shape = tuple(len(values) for values in axes.values())
     dims = tuple(axes)
-
-    variables: dict[str, Any] = {"status": (dims, _status(rows, shape), _status_flags())}
-    for name, column in _finals(rows, len(points)):
-        variables[name] = (dims, column.reshape(shape))
-    for name, table in _trajectories(rows, len(points)):
-        variables[name] = ((*dims, "eval"), table.reshape(*shape, -1))
+    variables: dict[str, Any] = {}
+    for name, (table, integer) in _tables(axes, cells).items():
+        along = dims if table.ndim == 1 else (*dims, "eval")
+        values = _integers(table) if integer else table
+        variables[name] = (along, values.reshape(*shape, *table.shape[1:]))
+    status = variables["status"][1].astype(np.int32)
+    variables["status"] = (dims, status, _status_flags())
     coordinates = {name: _coordinate(values) for name, values in axes.items()}
     return xarray.Dataset(variables, coordinates, _attributes(info))
-
-
-def _status(rows: Rows, shape: tuple[int, ...]) -> np.ndarray:
-    codes = np.full(math.prod(shape), _NOTHING, np.int32)
-    for row, cell in rows:
-        codes[row] = STATUSES.index(cell["status"])
-    return codes.reshape(shape)
 
 
 def _status_flags() -> dict[str, Any]:
@@ -78,45 +67,63 @@ def _status_flags() -> dict[str, Any]:
     }
 
 
-def _finals(rows: Rows, count: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Numbers per cell, one column of `count` each."""
-    numeric = {n for _, cell in rows for n, v in cell.items() if isinstance(v, numbers.Real)}
-    for name in (*_COUNTS, *METRICS, *sorted(numeric - {*_COUNTS, *METRICS})):
-        column = np.full(count, np.nan)
-        for row, cell in rows:
-            column[row] = _number(cell.get(name))
-        yield name, _integers(column) if name in _COUNTS else column
-    yield from _measured(rows, count)
+def _tables(axes: Axes, cells: Sequence[Cell]) -> Tables:
+    """Columns and curves by variable, float64, and whether they hold whole numbers.
+
+    Cells are gone through twice, never held: they may be a million on disk.
+    """
+    places, names = by_place(axes, cells), _Names(cells)
+    count = math.prod(len(values) for values in axes.values())
+    tables: Tables = {"status": (np.full(count, math.nan), True)}
+    for name in names.finals:
+        tables[name] = (np.full(count, math.nan), name in _COUNTS)
+    for name in names.measured:
+        for error in ("", *(f"_{error}" for error in measures.ERRORS)):
+            tables[name + error] = (np.full(count, math.nan), False)
     for name in LAST_FINITE:
-        column = np.full(count, np.nan)
-        for row, cell in rows:
-            column[row] = _number(last_finite(cell).get(name))
-        yield f"last_finite_{name}", _integers(column) if name == "step" else column
+        tables[f"last_finite_{name}"] = (np.full(count, math.nan), name == "step")
+    for name in names.curves:
+        table = np.full((count, names.longest), math.nan)
+        tables[f"trajectory_{name}"] = (table, name in ("step", "examples"))
+    for place, index in places.items():
+        _fill(tables, place, cells[index], names)
+    return tables
 
 
-def _measured(rows: Rows, count: int) -> Iterator[tuple[str, np.ndarray]]:
-    """What was measured at the minima, and its errors."""
-    for name in measures.names([cell for _, cell in rows]):
-        entries = [(row, cell.get("measured", {}).get(name, {})) for row, cell in rows]
-        for field in ("value", *measures.ERRORS):
-            column = np.full(count, np.nan)
-            for row, entry in entries:
-                column[row] = _number(entry.get(field))
-            yield name if field == "value" else f"{name}_{field}", column
+def _fill(tables: Tables, place: int, cell: Cell, names: "_Names") -> None:
+    """Puts one cell into its place."""
+    tables["status"][0][place] = STATUSES.index(cell["status"])
+    for name in names.finals:
+        tables[name][0][place] = _number(cell.get(name))
+    for name, entry in cell.get("measured", {}).items():
+        tables[name][0][place] = _number(entry.get("value"))
+        for error in measures.ERRORS:
+            tables[f"{name}_{error}"][0][place] = _number(entry.get(error))
+    last = last_finite(cell)
+    for name in LAST_FINITE:
+        tables[f"last_finite_{name}"][0][place] = _number(last.get(name))
+    for name, curve in cell.get("trajectory", {}).items():
+        # As float64, None becomes NaN.
+        tables[f"trajectory_{name}"][0][place, : len(curve)] = np.asarray(curve, np.float64)
 
 
-def _trajectories(rows: Rows, count: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Curves per cell, one table of (`count`, evaluations) each, padded to the longest curve."""
-    names = {name for _, cell in rows for name in cell.get("trajectory", {})}
-    longest = max(
-        (len(curve) for _, cell in rows for curve in cell.get("trajectory", {}).values()), default=0
-    )
-    for name in sorted(names | {"step", "examples", *METRICS[:4]}):
-        table = np.full((count, longest), np.nan)
-        for row, cell in rows:
-            curve = [_number(value) for value in cell.get("trajectory", {}).get(name, ())]
-            table[row, : len(curve)] = curve
-        yield f"trajectory_{name}", _integers(table) if name in ("step", "examples") else table
+class _Names:
+    """Which numbers some cell has, in the order of the variables; and the length of curves."""
+
+    def __init__(self, cells: Sequence[Cell]) -> None:
+        numeric: set[str] = set()
+        measured: set[str] = set()
+        curves = {"step", "examples", *METRICS[:4]}
+        self.longest = 0
+        for cell in cells:
+            numeric.update(n for n, v in cell.items() if isinstance(v, numbers.Real))
+            measured.update(cell.get("measured", ()))
+            trajectory = cell.get("trajectory", {})
+            curves.update(trajectory)
+            self.longest = max(self.longest, *map(len, trajectory.values()), 0)
+        self.finals = (*_COUNTS, *METRICS, *sorted(numeric - {*_COUNTS, *METRICS}))
+        self.measured = measures.ordered(measured)
+        self.curves = sorted(curves)
 
 
 def _integers(values: np.ndarray) -> np.ndarray:

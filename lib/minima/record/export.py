@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from minima.record import measurements
-from minima.record.cells import PENDING, Cell, by_point
+from minima.record.cells import PENDING, Cell, by_place
 from minima.record.files import write_atomically
 from minima.record.results import Run
 from minima.runtime.errors import UserError
@@ -91,11 +91,12 @@ def export(run: Run, directory: Path | str) -> Exported:
 
 def _studies(run: Run) -> Iterator[tuple[int, list[Trial]]]:
     """Batch sizes with their trials in grid order."""
-    found = by_point(run.axes, run.cells)
+    found, cells = by_place(run.axes, run.cells), run.cells
     studies: dict[int, list[Trial]] = {}
-    for point in itertools.product(*run.axes.values()):
+    for place, point in enumerate(itertools.product(*run.axes.values())):
         where = dict(zip(run.axes, point, strict=True))
-        studies.setdefault(where["batch_size"], []).append((where, found.get(point, {})))
+        cell = cells[found[place]] if place in found else {}
+        studies.setdefault(where["batch_size"], []).append((where, cell))
     yield from sorted(studies.items())
 
 

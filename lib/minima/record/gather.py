@@ -6,6 +6,7 @@ into how many shards a sweep was split, or whether some were split again.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,17 +121,15 @@ def merge(run: RunDirectory) -> Gathered:
     """Adds to a run that is held whatever its shards have finished and it has not.
 
     Raises:
-      UserError: the run's own files are damaged, or it was started by an old minima and has no
-        axes on record.
+      UserError: the run's own files are damaged, or its run.json names no axes.
       DiskFull: no room; what was there is intact.
     """
     info = run.info()
-    axes: Axes = info.get("axes") or {}
+    axes: Axes | None = info.get("axes")
+    if axes is None:
+        raise UserError(f"{run.path('run.json')} names no axes, so what is missing can't be told")
     number = cell_lines.numbering(axes)
-    total = 1
-    for values in axes.values():
-        total *= len(values)
-    have = bytearray(total)
+    have = bytearray(math.prod(len(values) for values in axes.values()))
     for cell in cell_lines.each(run.path("cells.jsonl"), repair=True):
         have[number(cell["cell"])] = 1
     parts, before = [], sum(have)

@@ -7,7 +7,7 @@ fields of `landscape.result.Measured`. Strict JSON as in cells.jsonl: what isn't
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,14 @@ def setting(line: Line) -> Setting:
     return tuple(line[name] for name in ("panel", "examples", "seed", "dtype"))
 
 
-def with_measures(cells: Sequence[Cell], lines: Sequence[Line]) -> list[Cell]:
+def with_measures(cells: Sequence[Cell], lines: Sequence[Line]) -> Sequence[Cell]:
     """The cells, each with `measured`: what is known of its last minimum, by name.
 
     Where a panel was measured in several ways, that way counts which covers the most cells, and of
     equals the latest: a column never mixes two. Cells that were not measured stay as they are.
     """
+    if not lines:
+        return cells
     ends = {cell_lines.key(cell): cell["steps"] for cell in cells}
     final = [line for line in lines if ends.get(cell_lines.key(line)) == line["steps"]]
     latest = {setting(line): place for place, line in enumerate(final)}
@@ -61,8 +63,12 @@ def with_measures(cells: Sequence[Cell], lines: Sequence[Line]) -> list[Cell]:
 
 def names(cells: Sequence[Cell]) -> list[str]:
     """The names of all that was measured at some cell, headlines first, then by the alphabet."""
-    seen = {name for cell in cells for name in cell.get("measured", {})}
-    return [*(n for n in HEADLINES if n in seen), *sorted(seen - {*HEADLINES})]
+    return ordered({name for cell in cells for name in cell.get("measured", {})})
+
+
+def ordered(seen: Collection[str]) -> list[str]:
+    """Headlines first, then by the alphabet."""
+    return [*(n for n in HEADLINES if n in seen), *sorted({*seen} - {*HEADLINES})]
 
 
 def values(cell: Cell) -> dict[str, float]:

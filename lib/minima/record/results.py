@@ -15,7 +15,7 @@ import numpy as np
 
 from minima.record import cells as cell_lines
 from minima.record import measures
-from minima.record.cells import LEADING, PENDING, Axes, Cell, by_point, last_finite, seen_axes
+from minima.record.cells import LEADING, PENDING, Axes, Cell, by_place, last_finite, seen_axes
 from minima.record.dataset import LAST_FINITE, METRICS, to_dataset
 from minima.record.files import write_atomically
 from minima.record.run_directory import read_info
@@ -32,7 +32,7 @@ class Run:
     info: dict[str, Any]
     config: dict[str, Any]
     axes: dict[str, tuple[Any, ...]]
-    cells: list[Cell]
+    cells: Sequence[Cell]
 
     @cached_property
     def results(self) -> "xarray.Dataset":
@@ -40,7 +40,7 @@ class Run:
         return to_dataset(self.axes, self.measured_cells, self.info)
 
     @cached_property
-    def measured_cells(self) -> list[Cell]:
+    def measured_cells(self) -> Sequence[Cell]:
         """The cells, each with what is known of its minimum; see `measures.with_measures`.
 
         Raises:
@@ -91,9 +91,9 @@ def to_csv(axes: Axes, cells: Sequence[Cell]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*names, "status", *counts, *METRICS, *last, *measured])
-    found = by_point(axes, cells)
-    for point in itertools.product(*axes.values()):
-        cell = found.get(point, {})
+    found = by_place(axes, cells)
+    for place, point in enumerate(itertools.product(*axes.values())):
+        cell = cells[found[place]] if place in found else {}
         last_seen = last_finite(cell)
         values = dict(zip(axes, point, strict=True))
         row = [*(values[n] for n in names), cell.get("status", PENDING)]

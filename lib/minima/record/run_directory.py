@@ -64,7 +64,7 @@ class RunDirectory:
             else:
                 run._start(experiment, run_id, settings, axes, shard)
             write_atomically(run.path("run.flags"), flagfile)
-            run.cells()  # cut off a torn last line now, before anything is appended to it
+            cell_lines.repair(run.path("cells.jsonl"))  # before anything is appended to it
         except BaseException:
             run.close()
             raise
@@ -101,7 +101,7 @@ class RunDirectory:
         """
         cell_lines.append(self.path("cells.jsonl"), cell)
 
-    def cells(self) -> list[cell_lines.Cell]:
+    def cells(self) -> Sequence[cell_lines.Cell]:
         """The finished cells in the order they finished; cuts a torn last line off the file.
 
         Raises:

@@ -3,7 +3,7 @@
 import shlex
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minima.record.cells import Axes, Cell
@@ -47,7 +47,7 @@ def print_run(console: "Console", run: Run) -> None:
     console.print(f"{'next':<10}{next_command(run, process)}", markup=False, soft_wrap=True)
 
 
-def best_of(axes: Axes, cells: list[Cell]) -> Iterator[tuple[float, float, Mean, Mean]]:
+def best_of(axes: Axes, cells: Sequence[Cell]) -> Iterator[tuple[float, float, Mean, Mean]]:
     """Of each batch size its best rate, and there the test accuracy and loss over seeds.
 
     Rates are chosen as `plane.best_rates` says: on validation data, and only where every seed

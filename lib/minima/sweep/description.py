@@ -5,6 +5,7 @@ import jax
 from minima.sweep.config import TrainingConfig
 from minima.sweep.optimizers import DEFAULT_RHO
 from minima.sweep.plan import Plan
+from minima.sweep.shard_description import describe_shards
 from minima.tasks.models import Settings
 
 _FEW_UPDATES = 100
@@ -41,7 +42,10 @@ def describe(plan: Plan) -> str:
         lines[-2] += f"; training set with the host, {plan.recipe.slab:,} examples a lane at a time"
     if plan.trunk:
         lines.insert(1, f"trunk      {plan.trunk.describe()}")
-    return "\n".join(lines + _warnings(sizes[-1], steps[-1]))
+    lines += _warnings(sizes[-1], steps[-1])
+    if plan.config.processes.shard:
+        lines += describe_shards(plan, plan.config.processes.shard)
+    return "\n".join(lines)
 
 
 def _time(plan: Plan, total: int) -> str:

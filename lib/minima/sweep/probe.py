@@ -65,6 +65,18 @@ def lookup(task: Task, optimizer: str, microbatch: int) -> Table | None:
     return Table({int(width): rate for width, rate in nearest["rates"].items()})
 
 
+def tables(task: Task, optimizer: str, microbatch: int) -> dict[str, Table]:
+    """What was measured, by machine, such as "2 × cpu": all that shared this cache directory."""
+    here, found = _key(task, optimizer), {}
+    asked = {name: value for name, value in here.items() if not name.startswith("device")}
+    entries = [entry for entry in _read() if asked.items() <= entry["key"].items()]
+    # The nearest microbatch comes last, and stays.
+    for entry in sorted(entries, key=lambda entry: -abs(entry["microbatch"] - microbatch)):
+        machine = f"{entry['key']['device_count']} × {entry['key']['device_kind']}"
+        found[machine] = Table({int(width): rate for width, rate in entry["rates"].items()})
+    return found
+
+
 def measure(
     recipe: Recipe, arrays: Arrays, blocks: Sequence[int], mesh: jax.sharding.Mesh
 ) -> Iterator[tuple[int, float]]:

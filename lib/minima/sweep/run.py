@@ -17,7 +17,7 @@ from minima.record.checkpoints import Checkpoints
 from minima.record.files import DiskFull, explained
 from minima.record.progress import Progress
 from minima.record.run_directory import RunDirectory, config_hash, read_info
-from minima.record.shards import Shard
+from minima.record.shards import Shard, find_shards
 from minima.record.snapshots import Snapshots
 from minima.runtime import compilation, devices
 from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest, stop_request
@@ -126,7 +126,7 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
             _log.info("plan\n%s", describe(plan))
             model = plan.recipe.task.model.name
             run.update_info(resolved=plan.resolved(), model=model, devices=devices.description())
-            if prepared.shard is None:
+            if prepared.shard is None and find_shards(run.directory):
                 gather.merge(run)
             keeper = _Keeper(run, plan)
             keeper.start()

@@ -36,8 +36,17 @@ def gather(workdir: str) -> int:
 
 
 def runs_with_shards(workdir: str) -> list[str]:
-    """The runs under a workdir of which shards exist."""
-    return sorted(str(path.parent) for path in Path(workdir).glob("*/*/shards"))
+    """The runs under a workdir, a path or a URL, of which shards exist."""
+    if "://" not in workdir:
+        return sorted(str(path.parent) for path in Path(workdir).glob("*/*/shards"))
+    from minima.record.remote import Store
+
+    store, runs = Store(workdir), []
+    for experiment in store.folders(""):
+        for run in store.folders(experiment):
+            if "shards" in store.folders(f"{experiment}/{run}"):
+                runs.append(f"{workdir.rstrip('/')}/{experiment}/{run}")
+    return runs
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ PartitionName=high Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=10 PreemptMo
 class Cluster:
     """Running daemons; `environment` is what a client needs."""
 
+    nodes: tuple[str, ...] = ("n1", "n2")
+
     def __init__(self, folder: Path, gpus: bool) -> None:
         """Writes the configuration; `gpus`: two files a node that Slurm takes for GPUs.
 
@@ -87,14 +89,14 @@ class Cluster:
         (folder / "munge.key").chmod(0o400)
 
     def start(self) -> None:
-        """Returns when both nodes are idle."""
+        """Returns when all nodes are idle."""
         paths = {"key-file": "munge.key", "socket": "munge.sock", "pid-file": "munged.pid"}
         paths |= {"log-file": "munged.log", "seed-file": "munged.seed"}
         files = [f"--{name}={self.folder / file}" for name, file in paths.items()]
         self._spawn("munged", "munged", "--force", "--foreground", *files)
         wait_for(lambda: (self.folder / "munge.sock").exists())
         self._spawn("slurmctld", "slurmctld", "-D")
-        for node in ("n1", "n2"):
+        for node in self.nodes:
             self.start_node(node)
         self.wait_until_idle()
 
@@ -130,8 +132,9 @@ class Cluster:
         return self.run("squeue", "--array", "--noheader", "--format=%i %T").splitlines()
 
     def wait_until_idle(self) -> None:
-        """Returns when both nodes wait for work."""
-        wait_for(lambda: self.run("sinfo", "-h", "-p", "low", "-t", "idle", "-o", "%D") == "2\n")
+        """Returns when all nodes wait for work."""
+        idle = ("sinfo", "--noheader", "--Node", "--states=idle", "--format=%N")
+        wait_for(lambda: set(self.run(*idle).split()) == set(self.nodes))
 
     def wait_until_empty(self, seconds: float = 120) -> None:
         """Returns when nothing is queued or running any more."""

@@ -204,8 +204,8 @@ def _apply(options: argparse.Namespace, objects: list[manifests.Manifest]) -> No
         print(f"$ {line(command)} <<'EOF'\n{text}\nEOF")
         return
     print(ask(*command, given=text), end="")
-    print(f"status:  python launch/gke.py status --out={options.out}"
-          f" --namespace={options.namespace}")  # fmt: skip
+    again = ["python", "launch/gke.py", "status", f"--out={options.out}"]
+    print("status: ", line([*again, f"--namespace={options.namespace}"]))
 
 
 def _do(options: argparse.Namespace, *words: str) -> None:

@@ -78,14 +78,19 @@ def _submit(options: argparse.Namespace) -> None:
 def _status(options: argparse.Namespace) -> None:
     out = Path(here(options.out))
     submission = load(out)
-    done, queued = finished(batch.workdir(out), submission), _queued(submission)
+    done, queued = finished(batch.workdir(out), submission), {}
+    unqueued = ""  # what it means not to be in the queue, where we know
+    try:
+        queued = _queued(submission)
+    except UserError as error:
+        unqueued = "not done"
+        print(f"no queue to ask ({error}); by the run directories:")
     states = []
     for shard in range(submission.shards):
-        state = "done" if shard in done else queued.get(str(shard), "")
-        states.append(state.split()[0] if state else _ended(out, shard))
-        print(f"{shard}/{submission.shards}", state or states[-1], *_failures(out, shard))
-    gathering = queued.get("gather", "")
-    print("gather", gathering or "not queued", *_failures(out, "gather"))
+        state = "done" if shard in done else queued.get(str(shard), unqueued or _ended(out, shard))
+        states.append(state if state == unqueued else state.split()[0])
+        print(f"{shard}/{submission.shards}", state, *_failures(out, shard))
+    print("gather", queued.get("gather", "not queued"), *_failures(out, "gather"))
     print(", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))))
 
 
@@ -147,7 +152,7 @@ def _queue_gather(out: Path, submission: Submission, after: list[str], dry_run: 
     if not dry_run:
         save(out, replace(submission, gather=job))
         print(f"job {job}: gathers" + " when they have ended" * bool(after))
-        print(f"status:  python launch/slurm.py status --out={out}")
+        print("status: ", line(["python", "launch/slurm.py", "status", f"--out={out}"]))
 
 
 def _sbatch(out: Path, submission: Submission, more: list[str], script: str, dry_run: bool) -> str:

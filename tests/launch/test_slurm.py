@@ -101,6 +101,11 @@ def test_cancel_and_resume_while_some_wait(sweep):
     assert sweep("cancel").returncode == 0
     sweep.slurm.wait_until_empty()
     assert sweep.status()[-1] == "3 lost"
+    sweep.environment["PATH"] = str(sweep.folder)  # from a machine without Slurm
+    first, *shards, _, last = sweep.status()
+    assert first.startswith("no queue to ask (squeue: not on the PATH")
+    assert [line.split(" ", 1)[1] for line in shards] == ["not done"] * 3
+    assert last == "3 not done"
 
 
 def test_a_group_gets_all_its_hosts(sweep):

@@ -10,7 +10,7 @@ from cluster import wait_for
 import minima
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "batch_size_vs_learning_rate.py"
-SMOKE = ("--preset=smoke",)
+SMOKE = ("--preset=smoke", "--model=mlp")
 # Some seconds of training for each of two shards, so that there is time to come between.
 LONGER = ("--model=mlp", "--batch_sizes=16,64", "--learning_rates=0.01,0.1,100", "--seeds=3")
 LONGER += ("--budget=16epochs", "--evaluations=5", "--checkpoint_seconds=0.2")

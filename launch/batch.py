@@ -35,6 +35,10 @@ exit $code
 """
 
 
+# That option would also kill those of a group that save themselves a moment longer than the first.
+_PATIENT = 'trap : TERM; "$@"; code=$?; [ "$code" != 75 ] || sleep 10; exit "$code"'
+
+
 def folder(out: Path) -> Path:
     """Where scripts, logs and counts of failures are."""
     return out / "launch"
@@ -47,8 +51,7 @@ def workdir(out: Path) -> Path:
 
 def shard_script(out: Path, submission: Submission) -> str:
     """What each task of the array runs, its index being the shard."""
-    arguments = submission.command.arguments(str(workdir(out)), multihost=submission.processes > 1)
-    step = f'{_srun(arguments)} --shard="$SLURM_ARRAY_TASK_ID/{submission.shards}"'
+    step = f'{_step(out, submission)} --shard="$SLURM_ARRAY_TASK_ID/{submission.shards}"'
     head = _HEAD.format(what=f"a shard of {submission.shards}, by the index in its array")
     return head + step + "\n" + _tail(out, submission, "$SLURM_ARRAY_TASK_ID")
 
@@ -56,14 +59,18 @@ def shard_script(out: Path, submission: Submission) -> str:
 def gather_script(out: Path, submission: Submission) -> str:
     """What the gather job runs: the merge, and then what needs all shards."""
     merge = shlex.join([sys.executable, str(GATHER), str(workdir(out))])
-    arguments = submission.command.arguments(str(workdir(out)), multihost=submission.processes > 1)
     head = _HEAD.format(what="puts the shards together, judges and draws")
-    return f"{head}{merge} || exit\n{_srun(arguments)}\n" + _tail(out, submission, "gather")
+    return f"{head}{merge} || exit\n{_step(out, submission)}\n" + _tail(out, submission, "gather")
 
 
-def _srun(arguments: list[str]) -> str:
+def _step(out: Path, submission: Submission) -> str:
+    """Starts the experiment, in all the processes of a group."""
+    group = submission.processes > 1
     # Without --kill-on-bad-exit the others of a group wait for JAX's heartbeat to miss the dead.
-    return shlex.join(["srun", "--mpi=none", "--kill-on-bad-exit=1", sys.executable, *arguments])
+    words = ["srun", "--mpi=none", "--kill-on-bad-exit=1"]
+    words += ["bash", "-c", _PATIENT, "bash"] if group else []
+    arguments = submission.command.arguments(str(workdir(out)), multihost=group)
+    return shlex.join([*words, sys.executable, *arguments])
 
 
 def _tail(out: Path, submission: Submission, name: str) -> str:

@@ -148,6 +148,22 @@ class Cluster:
         gres = f"Name=gpu Flags=nvidia_gpu_env File={self.folder}/nvidia[0-1]\n"
         (self.folder / "gres.conf").write_text(gres)
 
+    def cancel_all(self) -> None:
+        """Takes everything out of the queue."""
+        for line in self.queue():
+            self.run("scancel", line.split()[0])
+        self.wait_until_empty()
+
+    def task(self, node: str) -> int:
+        """The process id of the only task of a job on a node that is Python."""
+        mine = f"SLURMD_NODENAME={node}"
+        found = [
+            pid for pid, variables in self._processes()
+            if mine in variables and "python" in Path(f"/proc/{pid}/exe").resolve().name
+        ]  # fmt: skip
+        assert len(found) == 1, found
+        return found[0]
+
     def _spawn(self, name: str, *command: str, **variables: str) -> None:
         with open(self.folder / f"{name}.out", "ab") as out:
             self._daemons[name] = subprocess.Popen(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster, missing_programs
+from sweeps import Sweeps, run_unsplit
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,3 +38,28 @@ def launch() -> Callable[..., subprocess.CompletedProcess]:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, **where)
 
     return launch
+
+
+@pytest.fixture
+def sweeps(
+    slurm: Cluster, launch: Callable[..., subprocess.CompletedProcess], tmp_path: Path
+) -> Iterator[Sweeps]:
+    """Submits real experiments; what a test leaves in the queue goes with it."""
+    yield Sweeps(slurm, launch, tmp_path)
+    slurm.cancel_all()
+
+
+@pytest.fixture(scope="session")
+def unsplit(
+    slurm: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[tuple[str, ...]], Path]:
+    """What one process on one machine gives, by flags; also, a compiled program for all others."""
+    known: dict[tuple[str, ...], Path] = {}
+
+    def unsplit(flags):
+        if flags not in known:
+            folder = tmp_path_factory.mktemp("unsplit")
+            known[flags] = run_unsplit(flags, folder, slurm.environment)
+        return known[flags]
+
+    return unsplit

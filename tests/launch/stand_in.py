@@ -3,7 +3,7 @@
 STAND_IN is a folder; a shard writes there the arguments that it got, one file per start, and ends
 with the exit code that it finds in the file `codes-<shard>`, a line per start, 0 where there is
 none left. With TOGETHER=N it waits until N processes are there, and each leaves a note of the GPUs
-that it sees.
+that it sees. Process P of a group takes as many seconds to end as the file `slow-P` says.
 """
 
 import json
@@ -29,6 +29,8 @@ def main(arguments: list[str]) -> int:
     codes = folder / f"codes-{shard}"
     planned = codes.read_text().split() if codes.exists() else []
     code = int(planned[starts]) if starts < len(planned) else 0
+    slow = folder / f"slow-{os.environ.get('SLURM_PROCID')}"
+    time.sleep(float(slow.read_text()) if slow.exists() else 0)
     if code == 0 and "shard" in flags:
         run = Path(flags["workdir"]) / "stand_in" / "run" / "shards" / shard
         run.mkdir(parents=True, exist_ok=True)

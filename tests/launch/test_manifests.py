@@ -2,15 +2,13 @@
 
 import copy
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kubeflow_trainer_api import models
 from odd_flags import ODD
+from pods import start
 from pydantic import ValidationError
 
 import manifests
@@ -112,38 +110,6 @@ def test_the_check_finds_every_misspelling():
                 check(wrong)
 
 
-def expand(text, variables):
-    """What a kubelet makes of a word of `command` or `args`.
-
-    As Kubernetes' third_party/forked/golang/expansion does it: $(NAME) is replaced where NAME is
-    known, $$ is $, and all else stays.
-    """
-    found, at = [], 0
-    while at < len(text):
-        two, close = text[at : at + 2], text.find(")", at)
-        if two == "$$":
-            found, at = [*found, "$"], at + 2
-        elif two == "$(" and close > 0:
-            name = text[at + 2 : close]
-            found, at = [*found, variables.get(name, f"$({name})")], close + 1
-        else:
-            length = 2 if two[0] == "$" else 1
-            found, at = [*found, two[:length]], at + length
-    return "".join(found)
-
-
-def start(pod, folder, **variables):
-    """Runs a pod's container as a kubelet would, on this machine; returns its exit code."""
-    [container] = pod["spec"]["containers"]
-    programs = folder / "bin"
-    programs.mkdir(exist_ok=True)
-    if not (programs / "python").exists():
-        (programs / "python").symlink_to(sys.executable)
-    path = {"PATH": f"{programs}:{os.environ['PATH']}", "STAND_IN": str(folder)}
-    words = [expand(word, variables) for word in container["command"] + container["args"]]
-    return subprocess.run(words, cwd=folder, env=os.environ | path | variables).returncode
-
-
 def arguments(folder, shard):
     return json.loads((folder / f"started-{shard}-0.json").read_text())
 
@@ -155,7 +121,9 @@ def test_flags_reach_the_shards_of_a_job_unchanged_and_run_nothing(tmp_path):
     assert job["spec"]["completions"] == 2
     for index, shard in enumerate((3, 7)):
         names = {"JOB_COMPLETION_INDEX": str(index), "VAR": "replaced"}
-        assert start(job["spec"]["template"], tmp_path, **names) == 0
+        assert (
+            start(job["spec"]["template"], tmp_path, tmp_path, STAND_IN=str(tmp_path), **names) == 0
+        )
         ours = ["--workdir=gs://bucket/sharp/runs", f"--shard={shard}/9"]
         assert arguments(tmp_path, f"{shard}-of-9") == [*ODD, *ours]
     assert not list(tmp_path.rglob("pwned*"))
@@ -167,7 +135,9 @@ def test_flags_reach_a_group_unchanged_and_run_nothing(tmp_path):
     for shard, each in enumerate(sets):
         spec = each["spec"]["replicatedJobs"][0]["template"]["spec"]
         assert spec["completions"] == 4
-        assert start(spec["template"], tmp_path, VAR="replaced") == 0
+        assert (
+            start(spec["template"], tmp_path, tmp_path, STAND_IN=str(tmp_path), VAR="replaced") == 0
+        )
         ours = ["--workdir=gs://bucket/sharp/runs", "--multihost", f"--shard={shard}/2"]
         assert arguments(tmp_path, f"{shard}-of-2") == [*ODD, *ours]
     assert not list(tmp_path.rglob("pwned*"))
@@ -177,7 +147,8 @@ def test_an_exit_code_is_the_experiments_own(tmp_path):
     """The shell before it gives way to it, so that Kubernetes sees 2 and 75 and signals arrive."""
     (tmp_path / "codes-0-of-4").write_text("75")
     job = manifests.sweep("s", submission("v5e-8", 1), 0)[1]
-    assert start(job["spec"]["template"], tmp_path, JOB_COMPLETION_INDEX="0") == 75
+    names = {"STAND_IN": str(tmp_path), "JOB_COMPLETION_INDEX": "0"}
+    assert start(job["spec"]["template"], tmp_path, tmp_path, **names) == 75
 
 
 def test_a_slice_is_asked_for_by_its_own_names():

@@ -39,6 +39,10 @@ class Sweep:
     def log(self, name):
         return (self.out / "launch" / f"log-{name}.txt").read_text()
 
+    def failures(self, shard):
+        path = self.out / "launch" / f"failures-{shard}.txt"
+        return path.read_text().splitlines() if path.exists() else []
+
     def status(self):
         result = self("status")
         assert result.returncode == 0, result.stderr
@@ -48,9 +52,7 @@ class Sweep:
 @pytest.fixture
 def sweep(slurm, launch, tmp_path):
     yield Sweep(slurm, launch, tmp_path)
-    for line in slurm.queue():
-        slurm.run("scancel", line.split()[0])
-    slurm.wait_until_empty()
+    slurm.cancel_all()
 
 
 def test_every_end_of_a_shard(sweep):
@@ -108,9 +110,18 @@ def test_cancel_and_resume_while_some_wait(sweep):
     assert last == "3 not done"
 
 
-def test_a_group_gets_all_its_hosts(sweep):
-    sweep.submit("--shards=1", "--hosts=2")
+def test_a_group_saves_itself_to_the_last(sweep):
+    """Whoever has saved first must not get the others killed, nor the pause taken for a crash."""
+    (sweep.folder / "slow-0").write_text("4")
+    sweep.submit("--shards=1", "--hosts=2", _0_of_1="75\n75\n")
     sweep.slurm.wait_until_empty()
-    script = sweep.out / "launch" / "shard.sh"
-    assert "--multihost" in script.read_text()
-    assert len(sweep.starts("0-of-1")) >= 1
+    assert [line.split()[1:4] for line in sweep.failures("0")] == [["exit", "code", "75"]]
+    assert sweep.status()[0].startswith("0/1 done")
+
+
+def test_a_group_that_loses_one_ends_at_once(sweep):
+    (sweep.folder / "slow-0").write_text("100")
+    sweep.submit("--shards=1", "--hosts=2", "--max_restarts=0", _0_of_1="1\n1\n")
+    sweep.slurm.wait_until_empty(30)
+    [line] = sweep.failures("0")
+    assert int(line.split()[3]) > 2

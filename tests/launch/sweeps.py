@@ -7,6 +7,8 @@ from pathlib import Path
 
 from cluster import Cluster
 
+import minima
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "experiments" / "batch_size_vs_learning_rate.py"
 SMOKE = ("--preset=smoke", "--model=mlp")
@@ -60,6 +62,14 @@ def run_unsplit(flags: tuple[str, ...], folder: Path, environment: dict[str, str
     subprocess.run(command, check=True, **how)
     [run] = [path.parent for path in folder.glob("runs/*/*/results.csv")]
     return run
+
+
+def paused(sweeps: Sweeps, run: Path, part: str) -> bool:
+    """Whether a part was taken up again; it must have saved itself before, and nothing else."""
+    # What paused within a minute of its start is on record as a failure, by its code.
+    records = "".join(sweeps.failures(shard) for shard in range(2)).splitlines()
+    assert all(" exit code 75 " in record for record in records), records
+    return minima.load(run / "shards" / part).info["resumes"] > 0
 
 
 def same(run: Path, other: Path) -> None:

@@ -34,8 +34,8 @@ echo "$(date +%FT%T) exit code $code after $SECONDS s on $SLURM_JOB_NODELIST" >>
 exit $code
 """
 
-
-# That option would also kill those of a group that save themselves a moment longer than the first.
+# Around each process of a group: srun ends the group with the first that fails, and 75 is a failure
+# to it, so who has saved itself waits for those that still do.
 _PATIENT = 'trap : TERM; "$@"; code=$?; [ "$code" != 75 ] || sleep 10; exit "$code"'
 
 
@@ -66,7 +66,7 @@ def gather_script(out: Path, submission: Submission) -> str:
 def _step(out: Path, submission: Submission) -> str:
     """Starts the experiment, in all the processes of a group."""
     group = submission.processes > 1
-    # Without --kill-on-bad-exit the others of a group wait for JAX's heartbeat to miss the dead.
+    # Without this option, the others of a group wait until JAX's heartbeat misses the dead.
     words = ["srun", "--mpi=none", "--kill-on-bad-exit=1"]
     words += ["bash", "-c", _PATIENT, "bash"] if group else []
     arguments = submission.command.arguments(str(workdir(out)), multihost=group)

@@ -55,6 +55,7 @@ def sweep(slurm, launch, tmp_path):
     slurm.cancel_all()
 
 
+@pytest.mark.slow
 def test_every_end_of_a_shard(sweep):
     """Done, saved, crashed and tried again in bounds, a mistake: and what status and resume say."""
     sweep.submit(
@@ -110,6 +111,7 @@ def test_cancel_and_resume_while_some_wait(sweep):
     assert last == "3 not done"
 
 
+@pytest.mark.slow
 def test_a_group_saves_itself_to_the_last(sweep):
     """Whoever has saved first must not get the others killed, nor the pause taken for a crash."""
     (sweep.folder / "slow-0").write_text("4")

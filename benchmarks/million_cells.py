@@ -2,13 +2,16 @@
 
     python benchmarks/million_cells.py [--seeds=1000] [--shards=1000] [--parts=plan,gather,results]
 
-Each part runs in a process of its own and prints its seconds and its peak memory: `plan` is
-`prepare`, the split and its description; `gather` merges synthetic cells of the usual size (ten
-evaluations) from all shards; `results` writes results.csv and results.nc; `again` gathers once
-more, which adds nothing. Cells are 10 batch sizes × 100 rates × the seeds.
+Each part runs in a process of its own and prints its seconds, those of CPU time, and its peak
+memory: `plan` is `prepare`, the split and its description; `gather` merges synthetic cells of the
+usual size (ten evaluations) from all shards; `again` gathers once more, which adds nothing;
+`results` writes results.csv and results.nc; `whole` is the command without --shard on the gathered
+run: it trains nothing and writes results and TensorBoard. Cells are 10 batch sizes × 100 rates ×
+the seeds, without snapshots.
 """
 
 import argparse
+import dataclasses
 import json
 import random
 import re
@@ -24,7 +27,7 @@ from minima.record.shards import Shard
 from minima.sweep.config import GridConfig, ProcessesConfig, RecordConfig, SweepConfig, TaskConfig
 
 EXPERIMENT = "million_cells"
-PARTS = ("plan", "gather", "again", "results")
+PARTS = ("plan", "gather", "again", "results", "whole")
 METRICS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
@@ -45,12 +48,15 @@ def main() -> int:
     try:
         if set(options.parts.split(",")) - {"plan"} and not any(workdir.glob("*/*/shards")):
             print(f"{write_shards(config) / 2**20:,.0f} MiB of cells in {workdir}", flush=True)
-        print(f"{'part':<10}{'seconds':>9}{'peak MiB':>10}  {1000 * options.seeds:,} cells")
+        print(
+            f"{'part':<10}{'seconds':>9}{'CPU':>9}{'peak MiB':>10}  {1000 * options.seeds:,} cells"
+        )
         for part in options.parts.split(","):
             own = [f"--seeds={options.seeds}", f"--shards={options.shards}", f"--only={part}"]
             command = [sys.executable, __file__, *own, f"--workdir={workdir}"]
             found = json.loads(subprocess.check_output(command).splitlines()[-1])
-            print(f"{part:<10}{found['seconds']:9.1f}{found['peak'] / 2**20:10,.0f}", flush=True)
+            print(f"{part:<10}{found['seconds']:9.1f}{found['cpu']:9.1f}", end="")
+            print(f"{found['peak'] / 2**20:10,.0f}", flush=True)
     finally:
         if not options.workdir:
             shutil.rmtree(workdir)
@@ -78,7 +84,15 @@ def run_part(part: str, config: SweepConfig) -> None:
     from minima.record.gather import gather
 
     if part == "plan":
-        print(sweep.describe(sweep.prepare(config, EXPERIMENT).plan), file=sys.stderr)
+        record = dataclasses.replace(config.record, plan_only=True)
+        plan = sweep.prepare(dataclasses.replace(config, record=record), EXPERIMENT).plan
+        print(sweep.describe(plan), file=sys.stderr)
+        return
+    if part == "whole":
+        prepared = sweep.prepare(
+            dataclasses.replace(config, processes=ProcessesConfig()), EXPERIMENT
+        )
+        assert sweep.execute(prepared, "") == 0
         return
     (run,) = Path(config.record.workdir).glob("*/*")
     if part == "results":
@@ -134,14 +148,14 @@ def synthetic_cell(where: dict, numbers: random.Random) -> dict:
 
 
 def measured(work: Callable[[], None]) -> dict[str, float]:
-    """Seconds and peak memory in bytes of this process."""
-    begin = time.perf_counter()
+    """Seconds, those of CPU time and peak memory in bytes of this process."""
+    begin, cpu = time.perf_counter(), time.process_time()
     work()
-    seconds = time.perf_counter() - begin
+    seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
     status = Path("/proc/self/status").read_text()
     peak = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
     assert peak is not None
-    return {"seconds": seconds, "peak": 1024.0 * int(peak[1])}
+    return {"seconds": seconds, "cpu": cpu, "peak": 1024.0 * int(peak[1])}
 
 
 if __name__ == "__main__":

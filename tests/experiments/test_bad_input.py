@@ -69,6 +69,8 @@ SOUND = "--model=mlp --batch_sizes=16 --budget=1epochs"
         ("--measure=noise --snapshots=0", "--snapshots=0: --measure looks at kept states"),
         ("--measure_examples=-1", "--measure_examples=-1: must be at least 0"),
         ("--measure=all --optimizer=lion", "panel preconditioned: knows sgd, momentum"),
+        ("--shard=3/3", "--shard=3/3: shards count from 0; of 3 the last is 2/3"),
+        ("--shard=1", "--shard=1: a shard is written index/count, such as 0/16 to 15/16"),
         ("32", "'32' belongs to no flag"),
         ("--flagfile=nowhere", "--flagfile=nowhere: No such file"),
         ("--data_dir=nowhere", "--data_dir 'nowhere': "),

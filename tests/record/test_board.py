@@ -255,3 +255,16 @@ def test_what_was_measured_joins_a_cell_as_a_file_of_its_own(run, plane):
     entries["trace"] = {"value": 4.5}
     board.add_measures(measured)
     assert len(files(run.directory)) == len(before) + 2 * len(trained)
+
+
+def test_of_a_huge_grid_only_cells_with_curves_are_runs(run, plane, monkeypatch):
+    axes, cells = plane
+    monkeypatch.setattr("minima.record.board.MOST_ROWS", 11)
+    board = Board(run.directory, axes, most_curves=4)
+    board.start(cells)
+    board.finish()
+    assert len(list(run.path("tensorboard").iterdir())) == 4 + 1
+    for seeds, says in ((2, False), (10_000, True)):
+        grid = axes | {"seed": range(seeds)}
+        about = board_sweep.about(run.directory, run.info(), grid, 4)["sweep/about"]
+        assert ("Of more than 20,000 cells" in about) == says

@@ -69,3 +69,40 @@ def test_of_duplicates_the_first_counts(tmp_path, make_cell):
     cells.append(path, make_cell(accuracy=0.5))
     cells.append(path, make_cell(accuracy=0.6))
     assert [cell["test_accuracy"] for cell in cells.read(path)] == [0.5]
+
+
+def test_a_large_file_is_read_as_it_is_asked_for(tmp_path, monkeypatch, make_cell):
+    path = tmp_path / "cells.jsonl"
+    for seed in (0, 1, 0, 2):
+        cells.append(path, make_cell(seed=seed, accuracy=math.nan if seed == 1 else 0.5))
+    held = cells.read(path)
+    with open(path, "ab") as file:
+        file.write(b'{"cell": {"se')
+    monkeypatch.setattr(cells, "MOST_BYTES", 100)
+    seen = cells.read(path)
+    assert isinstance(held, list)
+    assert isinstance(seen, cells.CellFile)
+    assert len(seen) == 3
+    assert repr(list(seen)) == repr(held)
+    assert [cell["cell"]["seed"] for cell in seen[::2]] == [0, 2]
+    with pytest.raises(IndexError):
+        seen[3]
+    assert path.read_bytes().endswith(b'"se')
+    assert len(cells.read(path, repair=True)) == 3
+    assert path.read_bytes().endswith(b"}\n")
+
+
+def test_a_large_file_with_a_damaged_line_is_refused_too(tmp_path, monkeypatch, make_cell):
+    path = tmp_path / "cells.jsonl"
+    path.write_bytes(b"[1]\n" + cells.encode(make_cell(seed=1)))
+    monkeypatch.setattr(cells, "MOST_BYTES", 10)
+    with pytest.raises(UserError, match=r"cells\.jsonl: line 1 is damaged"):
+        cells.read(path)
+
+
+def test_places_follow_grid_order_and_know_the_grid():
+    number = cells.numbering({"batch_size": (16, 64), "seed": (0, 5, 9)})
+    wheres = [{"batch_size": b, "seed": s} for b in (16, 64) for s in (0, 5, 9)]
+    assert [number(where) for where in wheres] == list(range(6))
+    with pytest.raises(ValueError, match="is not a point of the grid"):
+        number({"batch_size": 16, "seed": 1})

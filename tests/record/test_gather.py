@@ -86,6 +86,8 @@ def test_a_run_that_only_shards_have_started_gets_their_run_json(train, run, ope
 
 def test_the_flags_of_the_run_are_those_without_a_shard(train, run):
     train(1)
+    with pytest.raises(UserError, match="no results yet: python -m minima gather"):
+        read_info(run)
     gather.gather(run)
     assert (run / "run.flags").read_text() == "--seeds=3\n--evaluations=3\n"
 

@@ -153,3 +153,25 @@ def test_counts_that_netcdf_has_no_integers_for_become_floats(tmp_path):
     attributes = to_dataset({"seed": (0,)}, [], info).attrs
     assert attributes == {"peak_memory_bytes": float(3 * 2**30), "resumes": 2, "dirty": 1}
     to_dataset({"seed": (0,)}, [], info).to_netcdf(tmp_path / "x.nc", engine="scipy")
+
+
+@pytest.mark.parametrize("seeds", [50, 500])
+def test_writing_decodes_each_cell_a_few_times_and_holds_none(tmp_path, monkeypatch, seeds):
+    """Time is linear in the cells, whose number may be a million, and memory that of the arrays."""
+    axes = {"batch_size": (16, 64), "learning_rate": (0.1,), "seed": tuple(range(seeds))}
+    count = 2 * seeds
+    reads = []
+
+    class OnDisk(list):
+        def __getitem__(self, index):
+            reads.append(index)
+            return super().__getitem__(index)
+
+        def __iter__(self):
+            return (self[i] for i in range(len(self)))
+
+    points = itertools.product(*axes.values())
+    cells = [{"cell": dict(zip(axes, p, strict=True)), "status": "complete"} for p in points]
+    write_results(tmp_path, axes, OnDisk(cells))
+    assert len(reads) <= 6 * count
+    assert len(read_csv(tmp_path / "results.csv")) == count

@@ -23,6 +23,7 @@ from minima.record.tensorboard import (
 
 FOLDER = "tensorboard"
 MOST_CURVES = 500
+MOST_ROWS = 20_000  # of the HParams table: each is a folder; in a larger grid, cells with curves
 _CURVES = {"trajectory", "last_finite"}
 _SHARE = 0.01  # of the time, at most, goes into drawing
 _SNAPSHOTS = 20  # of the heat maps during a sweep: each is a file that TensorBoard keeps open
@@ -44,7 +45,8 @@ class Board:
         Args:
           directory: the run's directory.
           axes: the grid.
-          most_curves: how many cells get curves; every cell is a row of the HParams table.
+          most_curves: how many cells get curves; every cell is a row of the HParams table, up to
+            MOST_ROWS.
           every: seconds between heat maps, at least.
           clock: tells them.
         """
@@ -117,9 +119,9 @@ class Board:
     def _write(self, cell: Cell) -> None:
         # What is drawn of all cells; a million curves would fill the memory.
         self._cells.append({name: x for name, x in cell.items() if name not in _CURVES})
-        if not board_cell.is_written(self._folder, cell):
-            point = tuple(cell["cell"].get(name) for name in self._axes)
-            chosen = self._with_curves is None or point in self._with_curves
+        point = tuple(cell["cell"].get(name) for name in self._axes)
+        chosen = self._with_curves is None or point in self._with_curves
+        if (chosen or self._total <= MOST_ROWS) and not board_cell.is_written(self._folder, cell):
             board_cell.write_cell(self._folder, cell, self._axes, self._directory.name, chosen)
 
     def _draw(self) -> None:

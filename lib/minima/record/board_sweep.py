@@ -39,6 +39,10 @@ filtered: type `all_cells` above it, or `bs=32,`.
 With more than 500 runs, Time Series shows nothing until runs are ticked: type a filter above their
 list, such as `all_cells|seed=0`, and tick the box at its top.
 """,
+    20_000: """
+Of more than 20,000 cells only those with curves are rows of the table and runs here; results.csv
+and results.nc have all.
+""",
 }
 
 

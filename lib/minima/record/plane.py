@@ -50,7 +50,9 @@ def tiles(axes: Axes, cells: Sequence[Cell], metric: str) -> dict[Point, Tile]:
     found: dict[Point, list[Cell]] = {}
     for cell in cells:
         where = cell["cell"]
-        found.setdefault((where["batch_size"], where["learning_rate"]), []).append(cell)
+        # No more than is asked of it: cells may be a million, and on disk.
+        slim = {"status": cell["status"], metric: cell.get(metric)}
+        found.setdefault((where["batch_size"], where["learning_rate"]), []).append(slim)
     seeds = len(axes.get("seed", (0,)))
     points = itertools.product(axes["batch_size"], axes["learning_rate"])
     return {point: _tile(seeds, found.get(point, []), metric) for point in points}
@@ -74,7 +76,7 @@ def best_rates(axes: Axes, cells: Sequence[Cell], metric: str) -> tuple[dict[flo
     return {batch: rate for batch, (_, rate) in best.items()}, basis
 
 
-def panels(axes: Axes, cells: Sequence[Cell]) -> Iterator[tuple[str, Axes, list[Cell]]]:
+def panels(axes: Axes, cells: Sequence[Cell]) -> Iterator[tuple[str, Axes, Sequence[Cell]]]:
     """One plane for each combination of the further axes: (label, its axes, its cells).
 
     The label reads like `optimizer=sgd, momentum=0.9`; it is empty where there is one plane.
@@ -82,7 +84,9 @@ def panels(axes: Axes, cells: Sequence[Cell]) -> Iterator[tuple[str, Axes, list[
     further = {name: values for name, values in axes.items() if name not in PLANE}
     for values in itertools.product(*further.values()):
         here = dict(zip(further, values, strict=True))
-        mine = [c for c in cells if all(c["cell"].get(n) == v for n, v in here.items())]
+        mine: Sequence[Cell] = cells
+        if further:
+            mine = [c for c in cells if all(c["cell"].get(n) == v for n, v in here.items())]
         varying = {name: value for name, value in here.items() if len(further[name]) > 1}
         label = ", ".join(f"{name}={value}" for name, value in varying.items())
         yield label, {n: (here[n],) if n in here else v for n, v in axes.items()}, mine

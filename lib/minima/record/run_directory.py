@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from minima.record import cells as cell_lines
 from minima.record.files import DiskFull, explained, write_atomically
 from minima.record.provenance import now, provenance
-from minima.record.shards import Shard
+from minima.record.shards import Shard, find_shards
 from minima.runtime.errors import UserError
 
 __all__ = ["DiskFull", "RunDirectory", "config_hash", "read_info", "write_atomically"]
@@ -186,6 +186,10 @@ def read_info(directory: Path) -> dict[str, Any]:
         info = json.loads(path.read_bytes())
         schema = info["schema_version"]
     except OSError as error:
+        if find_shards(directory):
+            raise UserError(
+                f"{directory} has shards and no results yet: python -m minima gather {directory}"
+            ) from error
         raise UserError(
             f"{directory} is no run: cannot read its run.json ({error.strerror}); name a directory "
             "of the form <workdir>/<experiment>/<run id>"

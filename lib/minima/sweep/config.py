@@ -316,7 +316,7 @@ class RecordConfig:
     tensorboard: bool = _leaf(True, "write what TensorBoard shows")
     tensorboard_cells: int = _leaf(
         500,
-        "cells with curves in TensorBoard, spread over the grid; the table has all",
+        "cells with curves in TensorBoard, spread over the grid; the table has all up to 20,000",
         check=_NOT_NEGATIVE,
     )
 

@@ -125,7 +125,12 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
             _log_to(run.path("log.txt"))
             _log.info("plan\n%s", describe(plan))
             model = plan.recipe.task.model.name
-            run.update_info(resolved=plan.resolved(), model=model, devices=devices.description())
+            run.update_info(
+                resolved=plan.resolved(),
+                model=model,
+                devices=devices.description(),
+                cells=len(plan.part),
+            )
             if prepared.shard is None and find_shards(run.directory):
                 gather.merge(run)
             keeper = _Keeper(run, plan)

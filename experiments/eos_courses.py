@@ -15,7 +15,7 @@ from minima.landscape.panels import PANELS
 from minima.landscape.result import Measured
 from minima.landscape.run_measures import Progress, measure_points
 from minima.landscape.stability import critical_sharpness
-from minima.sweep.plan import hyperparameters
+from minima.sweep.hyperparameters import hyperparameters
 from minima.sweep.run import Prepared
 
 _PANEL, _VALUE = PANELS["preconditioned"], "preconditioned_lambda_max"

@@ -200,7 +200,7 @@ def test_early_stopping_measures_its_best_evaluation(tmp_path, make_run, make_ce
 @pytest.mark.parametrize("scaling", ["none", "sqrt", "linear"])
 @pytest.mark.parametrize("optimizer", exporting.MOMENTA | dict.fromkeys(("nesterov", "lion")))
 def test_parameters_are_those_of_the_engine(tmp_path, make_run, optimizer, scaling):
-    from minima.sweep.plan import hyperparameters
+    from minima.sweep.hyperparameters import hyperparameters
 
     training = TrainingConfig(optimizer=optimizer, learning_rate_scaling=scaling)
     run = make_run([], optimizer=optimizer, learning_rate_scaling=scaling)

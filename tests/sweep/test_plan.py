@@ -9,8 +9,9 @@ from minima.runtime.errors import UserError
 from minima.sweep import probe
 from minima.sweep.config import SweepConfig
 from minima.sweep.description import describe
+from minima.sweep.hyperparameters import hyperparameters
 from minima.sweep.layout import choose_widths
-from minima.sweep.plan import hyperparameters, make_plan
+from minima.sweep.plan import make_plan
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from minima.tasks.task import to_arrays
 
 WINDOWS = 16  # of the text; a few are for validation and test
 CARD = {"lengths": tuple(2**k for k in range(10, 21)), "width": 512, "depth": 12, "chunk": 512}
-SMALL = {"lengths": (64, 128), "width": 32, "depth": 2, "chunk": 32}
+SMALL = {"lengths": (32, 64), "width": 16, "depth": 1, "chunk": 16}
 
 
 def main() -> None:

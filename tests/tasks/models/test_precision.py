@@ -107,8 +107,11 @@ def test_a_long_product_adds_up_in_float32():
     assert float((ones @ ones.T)[0, 0]) == 4096
     layer = Dense(1, 1, param_dtype=jnp.float32, dtype=jnp.bfloat16, rngs=nnx.Rngs(params=0))
 
-    def total(bias):
-        layer.bias[...] = bias
-        return jnp.sum(layer(jnp.ones((4096, 1), jnp.bfloat16)).astype(jnp.float32))
+    graph, state = nnx.split(layer)
 
-    assert float(jax.grad(total)(jnp.zeros(1))[0]) == 4096
+    def total(state):
+        return jnp.sum(
+            nnx.merge(graph, state)(jnp.ones((4096, 1), jnp.bfloat16)), dtype=jnp.float32
+        )
+
+    assert float(jax.grad(total)(state)["bias"][...][0]) == 4096

@@ -62,8 +62,11 @@ def test_gradients_statistics_and_curvature_are_the_same(x64, build, drawn, inpu
 
     found, expected = asked(again), asked(plain)
     assert jax.tree.structure(found) == jax.tree.structure(expected)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+    for mine, theirs in zip(found, expected, strict=True):
+        # Against the largest of a gradient: that of a bias before a batch norm is round-off alone.
+        most = max((float(np.abs(leaf).max()) for leaf in jax.tree.leaves(theirs)), default=0)
+        for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(theirs), strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-10 * max(1, most))
     assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(expected[3])) > 1e-3
 
 

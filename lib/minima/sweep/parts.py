@@ -6,6 +6,7 @@ what an experiment reads and writes after training is there, and nobody has to k
 
 import dataclasses
 import json
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -109,7 +110,10 @@ def split(prepared: "Prepared", workdir: str, train: Callable[["Prepared"], int]
         if any(codes):
             return max(codes)
         if not found.complete and is_url(workdir):  # some of it is not up there yet
-            print(f"error: {workdir}: cells are missing; start the same command again")
+            print(
+                f"error: {workdir}: cells are missing; start the same command again",
+                file=sys.stderr,
+            )
             return STOPPED_AND_SAVED
         if not found.complete:
             raise UserError(

@@ -1,13 +1,15 @@
 """Several processes, really started, through the command line; their results are those of one."""
 
 import functools
+import json
 import math
+import os
 import signal
 import time
 from pathlib import Path
 
 import pytest
-from launched import Launched
+from launched import PATH, Launched, slurm
 
 import minima
 
@@ -47,6 +49,15 @@ LONG = (
     *COMMON,
 )
 MANY, FEW = ("--batch_sizes=16", "--budget=30epochs"), ("--batch_sizes=32", "--budget=600steps")
+# Runs a script as on a host that shares no folder with the others: rank 0's is host-0.
+HOST = """
+import os, runpy, sys
+sys.argv = sys.argv[1:]
+script = os.path.abspath(sys.argv[0])
+os.makedirs(f"host-{os.environ['SLURM_PROCID']}", exist_ok=True)
+os.chdir(f"host-{os.environ['SLURM_PROCID']}")
+runpy.run_path(script, run_name="__main__")
+"""
 ONE, APART, MESH = (
     ("--devices=1",),
     ("--devices=1", "--multihost"),
@@ -74,7 +85,7 @@ def train(launch):
             ended = group.wait()
         assert ended.codes == [0] * count, ended.err
         assert not any(ended.out[1:])  # only the first has a terminal
-        return cells(cwd)
+        return cells(cwd if script == SWEEP else cwd / "host-0")
 
     return train
 
@@ -134,13 +145,15 @@ def checkpointed(folder):
 
 
 @pytest.mark.slow
-def test_data_and_tensor_parallel_training_is_that_of_one_process(train, tmp_path):
+def test_data_and_tensor_parallel_training_is_that_of_one_process(train, host, tmp_path):
     for folder in ("one", "data", "model", "one_transformer", "transformer"):
         (tmp_path / folder).mkdir()
     one = train(*MLP, *ONE, cwd=tmp_path / "one")
-    # Examples come from the host here, so that every process sends its own devices' part.
-    data = train(*MLP, *MESH, "--slab_mib=0.2", cwd=tmp_path / "data", count=2)
-    agree(data, one, 1e-10)
+    # Examples stay with the host here, so that every process sends its own devices' part; and the
+    # hosts share no folder.
+    flags = (SWEEP, *MLP, *MESH, "--slab_mib=0.2")
+    agree(train(*flags, cwd=tmp_path / "data", count=2, script=host), one, 1e-10)
+    assert [path.name for path in (tmp_path / "data" / "host-1").iterdir()] == []
     model = train(*MLP, "--multihost", "--mesh=model:2", cwd=tmp_path / "model", count=2)
     agree(model, one, 1e-10)
     one = train(*TRANSFORMER, *ONE, cwd=tmp_path / "one_transformer")
@@ -157,6 +170,29 @@ def test_each_its_own_cells_bit_for_bit(train, undisturbed, tmp_path):
 
 
 @pytest.mark.slow
+def test_hosts_that_share_a_bucket_alone(launch, undisturbed, tmp_path):
+    srun, stores = slurm(), HERE.parents[0] / "record" / "stores"
+    (tmp_path / "bucket").mkdir()
+
+    def host(rank, count):
+        return srun(rank, count) | {
+            "BUCKET": str(tmp_path / "bucket"),
+            "XDG_CACHE_HOME": str(tmp_path / f"cache-{rank}"),
+            "PYTHONPATH": os.pathsep.join([PATH, str(stores)]),
+        }
+
+    flags = (*LONG, *MANY, *APART, "--workdir=bucket://b/runs")
+    with launch(SWEEP, *flags, cwd=tmp_path, task=host) as group:
+        ended = group.wait()
+    assert ended.codes == [0, 0], ended.err
+    assert ended.out[0].splitlines()[-1].startswith("run: bucket://b/runs/example/")
+    [lines] = (tmp_path / "bucket").glob("b/runs/*/*/cells.jsonl")
+    text = b"".join(path.read_bytes() for path in sorted(lines.iterdir()))
+    found = sorted(map(json.loads, text.splitlines()), key=lambda one: one["cell"]["learning_rate"])
+    assert found == undisturbed(MANY)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "how", "bound"), [(MANY, APART, 0), (FEW, MESH, 1e-6)])
 def test_preemption_of_one_process_is_a_pause_of_all(
     launch, train, undisturbed, tmp_path, size, how, bound
@@ -168,7 +204,8 @@ def test_preemption_of_one_process_is_a_pause_of_all(
     assert ended.codes == [75, 75], ended.err
     assert "the same command goes on from here" in ended.out[0]
     assert recorded(tmp_path) < 2 * len(undisturbed(size))
-    after = train(*LONG, *size, *ONE, cwd=tmp_path)  # on another number of devices
+    # On another number of devices; --devices would make it another run.
+    after = train(*LONG, *size, *(ONE if how == APART else ()), cwd=tmp_path)
     agree(after, undisturbed(size), bound)
 
 
@@ -226,6 +263,21 @@ def test_all_must_run_the_same(launch, tmp_path):
     differs = "process 1 has training.momentum: 0.5, and None in the first process"
     assert all(differs in error for error in ended.err)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A script that runs another one in a folder of the rank's own."""
+    path = tmp_path / "host.py"
+    path.write_text(HOST)
+    return path
+
+
+def test_parts_must_come_together_somewhere(launch, host, tmp_path):
+    with launch(host, SWEEP, *MLP, *APART, cwd=tmp_path) as group:
+        ended = group.wait()
+    assert ended.codes == [2, 2]
+    assert all("use a folder that all hosts share, or a URL" in error for error in ended.err)
 
 
 def test_a_mistake_ends_all_at_once(launch, tmp_path):

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[2]
+PATH = os.pathsep.join([str(_ROOT / "lib"), str(_ROOT / "experiments")])
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ class Launched:
         task: Callable[[int, int], dict[str, str]] | None = None,
     ) -> None:
         """Starts `python COMMAND` for each rank; `task` gives variables, by rank and count."""
-        path = os.pathsep.join([str(ROOT / "lib"), str(ROOT / "experiments")])
-        common = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": path}
+        common = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": PATH}
         common |= environment
         task = slurm() if task is None else task
         self.processes = [

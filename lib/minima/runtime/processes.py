@@ -269,12 +269,12 @@ def _wait_for(key: str, meanwhile: Callable[[], object] | None = None) -> str:
 
     meanwhile = _follow_failure if meanwhile is None else meanwhile
     while True:
-        meanwhile()
         try:
             return _client().blocking_key_value_get(key, int(1000 * _ASK_SECONDS))
         except jax.errors.JaxRuntimeError as error:
             if "DEADLINE_EXCEEDED" not in str(error):
                 raise
+        meanwhile()
 
 
 def _follow_failure() -> None:

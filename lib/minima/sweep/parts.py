@@ -6,6 +6,7 @@ what an experiment reads and writes after training is there, and nobody has to k
 
 import dataclasses
 import json
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from minima.record.run_directory import flat
 from minima.record.shards import Shard
 from minima.runtime import processes
 from minima.runtime.errors import UserError
-from minima.runtime.interrupts import StopRequest
+from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest
 from minima.runtime.transfers import copy_from_first
 from minima.sweep.config import SweepConfig
 
@@ -108,6 +109,12 @@ def split(prepared: "Prepared", workdir: str, train: Callable[["Prepared"], int]
         found = gather.gather(prepared.whole)
         if any(codes):
             return max(codes)
+        if not found.complete and is_url(workdir):  # some of it is not up there yet
+            print(
+                f"error: {workdir}: cells are missing; start the same command again",
+                file=sys.stderr,
+            )
+            return STOPPED_AND_SAVED
         if not found.complete:
             raise UserError(
                 f"--workdir={workdir}: the first process does not see what the others wrote there; "

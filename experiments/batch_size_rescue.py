@@ -58,7 +58,7 @@ def main(config: RescueConfig) -> int:
     print(sweep.describe(prepared.plan), flush=True)
     print(announce(sick), flush=True)
     if config.record.plan_only:
-        print(f"run: {prepared.directory} (not started: --plan_only)")
+        print(f"run: {prepared.place} (not started: --plan_only)")
         return 0
 
     # Train: patients and treatments are cells of one plane, in one program.
@@ -76,7 +76,7 @@ def main(config: RescueConfig) -> int:
     judged = [each for patient in sick for each in judge_patient(patient, evidence)]
     judged += judge_memory(*memory)
     present(prepared, sick, evidence, memory, judged)
-    print(f"run: {prepared.directory}")
+    print(f"run: {prepared.place}")
     return 0
 
 

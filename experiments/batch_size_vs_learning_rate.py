@@ -108,7 +108,7 @@ def main(config: FlagshipConfig) -> int:
     for line in foreseen(prepared.plan, config.verdict.branches):
         print(line, flush=True)
     if config.sweep.record.plan_only:
-        print(f"run: {prepared.directory} (not started: --plan_only)")
+        print(f"run: {prepared.place} (not started: --plan_only)")
         return 0
 
     # Train: one program, all cells; the same command resumes after any interruption.
@@ -123,7 +123,7 @@ def main(config: FlagshipConfig) -> int:
 
     if missing := cells_without_minimum(prepared):
         print(f"no verdict: {missing} cells were trained with --snapshots=0, which keeps no minima")
-        print(f"run: {prepared.directory}")
+        print(f"run: {prepared.place}")
         return 0
 
     # Judge: branches and twins of the plane, then every claim on what they say together.
@@ -131,7 +131,7 @@ def main(config: FlagshipConfig) -> int:
     if evidence is None:
         return STOPPED_AND_SAVED
     present(prepared, evidence, config.verdict.claims)
-    print(f"run: {prepared.directory}")
+    print(f"run: {prepared.place}")
     return 0
 
 

@@ -7,8 +7,8 @@
 A flag given explicitly (also in a --flagfile) beats the preset, which beats the field's default.
 Leaves are int, float, str, bool, Literal[...] and `X | None`, or anything whose field says how to
 read and write it: `field(default=..., metadata={"help", "parse", "format", "choices", "check"})`.
-Whatever the user can fix is one line on stderr and exit code 2, or 75 where the disk is full; a
-real bug keeps its traceback.
+Whatever the user can fix is one line on stderr and exit code 2, or 75 where the disk is full or
+a store does not answer; a real bug keeps its traceback.
 """
 
 import difflib
@@ -22,8 +22,11 @@ from absl import app, flags, logging
 
 from config_leaves import REQUIRED, Leaf, build, choice, leaves
 from minima.record.files import DiskFull, explained
+from minima.record.mirrored import kept_up
+from minima.record.remote import Unreachable
 from minima.runtime.errors import UserError
 from minima.runtime.interrupts import STOPPED_AND_SAVED
+from minima.runtime.processes import together
 
 Config = TypeVar("Config")
 Result = TypeVar("Result")
@@ -83,7 +86,11 @@ def run(main: Callable[[Any], int | None]) -> NoReturn:
     def call(config: Any) -> int | None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.WARNING)  # absl's app raised it, and Orbax is talkative
-        return _or_exit(main, config)
+        return together(lambda: _or_exit(commanded, config))
+
+    def commanded(config: Any) -> int | None:
+        with kept_up():
+            return main(config)
 
     def parser(argv: Sequence[str]) -> Any:
         if (_HELP | _HELP_FULL) & set(argv):
@@ -158,6 +165,9 @@ def _or_exit(function: Callable[..., Result], *arguments: Any) -> Result:
     except UserError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         sys.exit(USER_ERROR)
+    except Unreachable as error:
+        print("error:", error, file=sys.stderr)
+        sys.exit(STOPPED_AND_SAVED)
     except OSError as error:
         full = explained(error, Path(error.filename or "."))
         if not isinstance(full, DiskFull):

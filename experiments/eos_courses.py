@@ -15,9 +15,7 @@ from minima.landscape.panels import PANELS
 from minima.landscape.result import Measured
 from minima.landscape.run_measures import Progress, measure_points
 from minima.landscape.stability import critical_sharpness
-from minima.runtime import devices
 from minima.sweep.plan import hyperparameters
-from minima.sweep.program import AXIS
 from minima.sweep.run import Prepared
 
 _PANEL, _VALUE = PANELS["preconditioned"], "preconditioned_lambda_max"
@@ -98,7 +96,7 @@ def courses(prepared: Mapping[str, Prepared], progress: Progress | None = None) 
 
 def _courses(prepared: Prepared, progress: Progress | None) -> Iterator[Course]:
     plan, full = prepared.plan, len(prepared.plan.dataset.train)
-    mesh = devices.make_mesh(AXIS, plan.layout.devices)
+    mesh = plan.layout.make_mesh()
     reading = Reading(plan, prepared.directory, mesh)
     sound = [n for n, record in reading.records.items() if record["status"] not in FAILED]
     points = [(n, step) for n in sorted(sound) for step in plan.snapshot_steps(plan.cells[n])]

@@ -10,9 +10,7 @@ from minima.claims.evidence import Evidence, Plane
 from minima.claims.protocol import Stage
 from minima.claims.readings import Reading
 from minima.landscape.measured_run import Request, measure_run
-from minima.runtime import devices
 from minima.sweep.config import SweepConfig
-from minima.sweep.program import AXIS
 from minima.sweep.run import Prepared
 
 Train = Callable[[SweepConfig], Prepared | None]  # None: stopped before it was done
@@ -64,7 +62,7 @@ class Collection:
 
 def read(prepared: Prepared) -> Reading:
     """A finished run."""
-    mesh = devices.make_mesh(AXIS, prepared.plan.layout.devices)
+    mesh = prepared.plan.layout.make_mesh()
     return Reading(prepared.plan, prepared.directory, mesh)
 
 
@@ -78,7 +76,7 @@ def cells_without_minimum(prepared: Prepared) -> int:
 def look_at_minima(prepared: Prepared, config: LandscapeConfig) -> None:
     """Measures the minimum of every cell of a finished plane, and shows it."""
     print(f"\nlandscape: {', '.join(config.measure)}", flush=True)
-    mesh = devices.make_mesh(AXIS, prepared.plan.layout.devices)
+    mesh = prepared.plan.layout.make_mesh()
     request = Request(config.measure, config.measure_examples)
     measure_run(prepared.plan, prepared.directory, request, mesh)
     print(f"figure:   {prepared.directory / 'figures' / 'landscape.png'}")
@@ -121,7 +119,7 @@ def _schedules(found: Collection, prepared: Prepared) -> bool:
     trunk, evidence = found.trunk, found.evidence()
     start = choose(evidence, "epochs", 0)
     count = len(trunk.plan.dataset.train)
-    for stage in protocol.switches(found.config, str(prepared.directory), evidence, count):
+    for stage in protocol.switches(found.config, prepared.place, evidence, count):
         reading = found.add(stage)
         if reading is None:
             return False

@@ -66,7 +66,7 @@ def main(config: SharpConfig) -> int:
     print(sweep.describe(prepared.plan), flush=True)
     print(foreseen(config), flush=True)
     if config.record.plan_only:
-        print(f"run: {prepared.directory} (not started: --plan_only)")
+        print(f"run: {prepared.place} (not started: --plan_only)")
         return 0
 
     # Train: both batch sizes at all rates in one program, then what is chosen from them.
@@ -84,7 +84,7 @@ def main(config: SharpConfig) -> int:
 
     # Judge, and draw.
     present(config, prepared, found, judge(found))
-    print(f"run: {prepared.directory}")
+    print(f"run: {prepared.place}")
     return 0
 
 

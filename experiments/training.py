@@ -1,11 +1,13 @@
 """Trains a sweep for an experiment: progress while it goes, and what to do where it was stopped."""
 
 import shlex
+import sys
 from typing import TYPE_CHECKING
 
 from minima import sweep
 from minima.record import results, terminal
 from minima.record.progress import Progress
+from minima.runtime.processes import group
 
 if TYPE_CHECKING:
     from minima.sweep.run import Prepared
@@ -19,7 +21,8 @@ def train(prepared: "Prepared", flagfile: str) -> int | None:
       with: 0 for a shard that is done, since what follows a sweep needs all of it; or that of a
       sweep that was stopped.
     """
-    with Progress() as progress:
+    # Of a group of processes the first one has the terminal; the others' output is dropped.
+    with Progress(None if group().is_first else sys.stdout) as progress:
         code = sweep.execute(prepared, flagfile, progress)
     if prepared.shard is None and not code:
         return None
@@ -29,7 +32,7 @@ def train(prepared: "Prepared", flagfile: str) -> int | None:
         print(f"stopped with {missing} cells to go; the same command goes on from here")
     else:
         print(_stand(prepared))
-    print(f"run: {prepared.directory}")
+    print(f"run: {prepared.place}")
     return code
 
 

@@ -1,4 +1,7 @@
-"""What every test runs under: two CPU devices and no rank promotion. And a count of compiles."""
+"""What every test runs under: two CPU devices and no rank promotion. And a count of compiles.
+
+MINIMA_TEST_DEVICES asks for another number of devices: `test_mesh.py` starts pytest with eight.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,7 +16,7 @@ from minima.runtime.compilation import count_compilations
 
 # Before any test can start a backend: afterwards these two are read no more.
 jax.config.update("jax_platforms", "cpu")
-jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_num_cpu_devices", int(os.environ.get("MINIMA_TEST_DEVICES", "2")))
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Many tests run the same programs; each is compiled once, and not again in the next session. Every
 # worker has a folder of its own: JAX writes an entry in place, and another may read half of it.

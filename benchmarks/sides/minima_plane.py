@@ -14,7 +14,6 @@ from pathlib import Path
 from minima import sweep
 from minima.record import results
 from minima.record.cells import Cell
-from minima.runtime import devices
 from minima.sweep.budgets import Budget
 from minima.sweep.config import (
     EngineConfig,
@@ -24,7 +23,6 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.program import AXIS
 from minima.sweep.run import Prepared
 from minima.sweep.train import train
 
@@ -93,7 +91,7 @@ def train_recorded(prepared: Prepared) -> tuple[list[Cell], float]:
 def train_bare(prepared: Prepared) -> tuple[list[Cell], float]:
     """The same with no record of it."""
     cells: list[Cell] = []
-    mesh = devices.make_mesh(AXIS, prepared.plan.layout.devices)
+    mesh = prepared.plan.layout.make_mesh()
     return cells, train(prepared.plan, mesh, cells.append).train_seconds
 
 

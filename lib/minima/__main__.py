@@ -4,21 +4,28 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from minima.record.mirrored import kept_up
+from minima.record.remote import Unreachable
 from minima.runtime.errors import UserError
+from minima.runtime.interrupts import STOPPED_AND_SAVED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; returns its exit code: 0, 1 (a replay that doesn't hold, shards
-    that leave cells missing) or 2 (a mistake).
+    """Runs one command; returns its exit code.
 
-    A mistake of the user's is one line on standard error.
+    0, 1 (a replay that doesn't hold, shards that leave cells missing), 2 (a mistake of the user's,
+    one line on standard error) or 75 (a store does not answer: the same command again).
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        with kept_up():
+            return options.run(options)
     except UserError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 2
+    except Unreachable as error:
+        print("error:", error, file=sys.stderr)
+        return STOPPED_AND_SAVED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -26,11 +33,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     show = commands.add_parser("show", help="what a run is, how it stands and what is best")
-    show.add_argument("run_dir", metavar="RUN", help="a run's directory; it may still be running")
+    show.add_argument(
+        "run_dir", metavar="RUN", help="a run's directory or URL; it may still be running"
+    )
     show.set_defaults(run=_show)
 
     compare = commands.add_parser("compare", help="two runs, paired cell by cell")
-    compare.add_argument("first", metavar="RUN", help="a run's directory")
+    compare.add_argument("first", metavar="RUN", help="a run's directory or URL")
     compare.add_argument("second", metavar="RUN", help="another; the first is taken from it")
     compare.add_argument(
         "--any_data", action="store_true", help="compare although the data sets differ"
@@ -42,12 +51,14 @@ def _parser() -> argparse.ArgumentParser:
     gather.set_defaults(run=_gather)
 
     export = commands.add_parser("export", help="the cells as trials in Shallue et al.'s schema")
-    export.add_argument("run_dir", metavar="RUN", help="a run's directory; it may still be running")
+    export.add_argument(
+        "run_dir", metavar="RUN", help="a run's directory or URL; it may still be running"
+    )
     export.add_argument("directory", metavar="DIRECTORY", help="new, empty or an earlier export")
     export.set_defaults(run=_export)
 
     measure = commands.add_parser("measure", help="curvature and sharpness of a run's minima")
-    measure.add_argument("run_dir", metavar="RUN", help="a run's directory")
+    measure.add_argument("run_dir", metavar="RUN", help="a run's directory or URL")
     measure.add_argument(
         "--panels",
         type=lambda text: tuple(text.split(",")),
@@ -74,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.set_defaults(run=_reproduce)
 
     replay = commands.add_parser("replay", help="train a recorded cell again and compare")
-    replay.add_argument("run_dir", metavar="RUN", help="a run's directory")
+    replay.add_argument("run_dir", metavar="RUN", help="a run's directory or URL")
     replay.add_argument("cell", metavar="CELL", help="bs=32,lr=0.1,seed=0, or a row of results.csv")
     replay.add_argument(
         "--updates", type=_positive, default=100, help="updates of the plain loop (default 100)"
@@ -155,18 +166,17 @@ def _export(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace) -> int:
     from minima.landscape.measured_run import Request, measure_run
     from minima.record import results
-    from minima.runtime import devices
-    from minima.sweep.program import AXIS
     from minima.sweep.reopen import reopen
     from minima.sweep.replay import find_cell
 
-    plan = reopen(results.load(options.run_dir))
+    run = results.load(options.run_dir)
+    plan = reopen(run)
     named = options.cells
     cells = None if named is None else tuple(find_cell(plan.grid, text) for text in named)
     request = Request(options.panels, options.examples, options.seed, options.dtype, cells)
-    mesh = devices.make_mesh(AXIS, plan.layout.devices)
+    mesh = plan.layout.make_mesh()
     try:
-        measure_run(plan, options.run_dir, request, mesh)
+        measure_run(plan, run.path, request, mesh)
     except OSError as error:
         raise UserError(f"{error.filename or options.run_dir}: {error.strerror}") from error
     return 0

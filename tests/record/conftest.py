@@ -2,10 +2,15 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
+from bucket_store import BucketFileSystem
+
+from minima.record import lease, mirrored, remote
 
 METRICS = (
     "train_loss",
@@ -79,3 +84,20 @@ def make_cell() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def make_plane() -> Callable[..., tuple[dict[str, tuple[Any, ...]], list[dict[str, Any]]]]:
     return _make_plane
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[BucketFileSystem]]:
+    """`bucket://`, an object store in a folder, its counters at zero; nothing waits."""
+    fsspec.register_implementation("bucket", BucketFileSystem, clobber=True)
+    monkeypatch.setenv("BUCKET", str(tmp_path / "bucket"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("BUCKET_FAULTS", raising=False)
+    monkeypatch.setattr(remote, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(lease, "_SETTLE", 0.0)
+    monkeypatch.setattr(mirrored, "_LAST_WAITS", ())
+    (tmp_path / "bucket").mkdir()
+    BucketFileSystem.calls = BucketFileSystem.sent = BucketFileSystem.received = 0
+    yield BucketFileSystem
+    monkeypatch.delenv("BUCKET_FAULTS", raising=False)
+    mirrored.finish()  # no thread outlives its test

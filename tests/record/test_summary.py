@@ -4,8 +4,9 @@ import pytest
 
 from minima.__main__ import main
 from minima.record import results
+from minima.record.locks import holder
 from minima.record.results import write_results
-from minima.record.run_directory import RunDirectory, holder
+from minima.record.run_directory import RunDirectory
 from minima.record.summary import best_of, print_run
 from minima.record.terminal import make_console
 

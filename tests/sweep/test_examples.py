@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from minima.runtime.errors import UserError
-from minima.sweep.examples import gather_slab
+from minima.sweep.examples import slab_indices
 from minima.sweep.stream import Purpose, example_indices, example_keys
 
 CELLS = {"model": "linear", "optimizer": "sgd", "batch_sizes": (8, 30), "learning_rates": (0.1,)}
@@ -47,10 +47,18 @@ def test_endless_data_have_no_slabs(make):
 
 
 def test_a_slab_is_the_stream_across_the_epochs_end():
-    n, train = 50, (np.arange(50) * 10, np.arange(50, dtype=np.int32))
-    slab = gather_slab(train, 4, 2, 37, 30)
-    assert (slab.epoch, slab.position) == (2, 37)
+    n = 50
     epoch, position = np.divmod(np.arange(2 * n + 37, 2 * n + 67, dtype=np.int32), n)
     expected = np.asarray(example_indices(4, epoch, position, n))
-    np.testing.assert_array_equal(slab.labels, expected)
-    np.testing.assert_array_equal(slab.inputs, expected * 10)
+    np.testing.assert_array_equal(slab_indices(4, 2, 37, 30, n), expected[None])
+
+
+@pytest.mark.parametrize("parts", [2, 4, 7])
+def test_parts_of_a_slab_take_turns_by_the_place_in_the_stream(parts):
+    n, begin, count = 50, 2 * 50 + 37, 30
+    laid = slab_indices(4, 2, 37, count, n, parts)
+    assert laid.shape == (parts, -(-count // parts))
+    whole = slab_indices(4, 2, 37, count, n)[0]
+    for part, row in np.ndindex(laid.shape):
+        place = min(begin + (part - begin) % parts + parts * row, begin + count - 1)
+        assert laid[part, row] == whole[place - begin]

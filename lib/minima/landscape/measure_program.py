@@ -1,7 +1,8 @@
 """One program that measures many minima of a run: what goes in, and what is traced.
 
 Minima lie on a leading axis, split over devices; each device takes one after another, so that the
-memory is that of one. Places left empty cost nothing.
+memory is that of one. Over a mesh of data and model, all devices take the same one. Places left
+empty cost nothing.
 """
 
 import functools
@@ -20,7 +21,7 @@ from minima.sweep import stream
 from minima.sweep.examples import labels_of
 from minima.sweep.lane import Order
 from minima.sweep.optimizers import Features
-from minima.sweep.program import AXIS
+from minima.sweep.placement import Placement
 from minima.sweep.schedules import hyper_at
 from minima.sweep.stream import Purpose
 from minima.tasks.models import Params, State
@@ -108,13 +109,9 @@ def compiled(
 
         return jax.lax.map(place, rows)
 
-    split, everywhere = jax.P(AXIS), jax.P()
-    program = jax.jit(
-        jax.shard_map(
-            group, mesh=mesh, in_specs=(split, everywhere), out_specs=split, check_vma=False
-        )
-    )
-    found = program.lower(rows.tree, data.tree).compile()
+    place = Placement.on(mesh, kind.task.model)
+    with place.tracing():
+        found = place.jit(group, (True, False)).lower(rows.tree, data.tree).compile()
     return tuple(names), found
 
 

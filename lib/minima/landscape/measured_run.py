@@ -72,7 +72,7 @@ def measure_run(
       plan: of the run.
       directory: of the run.
       request: what is to be measured.
-      mesh: one axis called `program.AXIS`.
+      mesh: from `plan.layout.make_mesh`.
 
     Raises:
       UserError: no such panel, nothing to measure, a damaged state, or the run is in use.

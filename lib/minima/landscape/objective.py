@@ -40,14 +40,15 @@ class Chunks(NamedTuple):
         return int(np.prod(self.weights.shape))
 
 
-def chunks(inputs: Any, labels: Any, size: int, dtype: Any = np.float32) -> Chunks:
+def chunks(inputs: Any, labels: Any, size: int, dtype: Any = np.float32, parts: int = 1) -> Chunks:
     """Cuts n examples into chunks of at most `size`, evenly, so that little is padded.
 
     Args:
       inputs: (n, ...).
       labels: (n, ...).
-      size: of a chunk, 1 or more.
+      size: of a chunk, 1 or more; of each of its parts, where it has several.
       dtype: of the weights.
+      parts: number of devices that share a chunk; it divides evenly between them.
 
     Raises:
       ValueError: no examples, or as many inputs as labels there are not.
@@ -56,8 +57,8 @@ def chunks(inputs: Any, labels: Any, size: int, dtype: Any = np.float32) -> Chun
     n = len(inputs)
     if not n or n != len(labels):
         raise ValueError(f"{n} inputs and {len(labels)} labels; give as many, and at least one")
-    count = -(-n // size)
-    each = -(-n // count)
+    count = -(-n // (size * parts))
+    each = parts * -(-n // (count * parts))
 
     def cut(x: np.ndarray) -> np.ndarray:
         # Padding repeats a real example: zeros might lie where a network is not defined.

@@ -27,13 +27,15 @@ from minima.record.cells import plain
 from minima.record.run_directory import RunDirectory
 from minima.record.snapshots import Snapshots
 from minima.runtime.errors import UserError
+from minima.runtime.mesh import fetch, put
 from minima.sweep.branch import from_arrays
 from minima.sweep.lane import Snapshot, minimum_of
 from minima.sweep.minima import Point
 from minima.sweep.optimizers import Features
 from minima.sweep.passes import chunk_of
+from minima.sweep.placement import Placement
 from minima.sweep.plan import Plan
-from minima.sweep.program import AXIS, blank_initial
+from minima.sweep.program import blank_initial
 from minima.tasks.task import Arrays, Task, to_arrays
 
 _GROUP = 4  # minima a device takes at a time: what a kill may cost
@@ -100,7 +102,7 @@ def measure_points(
       points: which cells, after which updates; each must have been kept (see `kept_minima`).
       panel: what is measured, e.g. `panels.PANELS["hessian"]`.
       examples: how many of the training examples, the first ones; 0 for all.
-      mesh: one axis called `program.AXIS`.
+      mesh: from `plan.layout.make_mesh`, or any of one axis called `program.AXIS`.
       seed: of random probes.
       dtype: "float32" or "float64"; None for that of training.
       progress: called after each group.
@@ -184,20 +186,20 @@ def _groups(
     if not points:
         return
     kind = _kind(plan, panel, way["dtype"])
-    data = _data(plan, way["examples"], kind.task, way["seed"])
-    data = jax.device_put(data, jax.NamedSharding(mesh, jax.P()))
-    width = _GROUP * mesh.size
+    place = Placement.on(mesh, kind.task.model, plan.layout.fully_sharded)
+    data = _data(plan, way["examples"], kind.task, way["seed"], place)
+    width = _GROUP * place.groups
     for begin in range(0, len(points), width):
         group = points[begin : begin + width]
-        places, rows = _rows(plan, snapshots, group, panel, mesh)
+        places, rows = _rows(plan, snapshots, group, panel, place)
         started = time.perf_counter()
         names, program = compiled(kind, mesh, Shapes.of(rows), Shapes.of(data))
         ready = time.perf_counter()
-        found = jax.device_get(program(rows, data))
+        found = fetch(program(rows, data))
         cost = _Cost(len(group), time.perf_counter() - ready, ready - started)
         lines = []
-        for (number, step), place in zip(group, places, strict=True):
-            mine = (Estimate(*(field[place] for field in estimate)) for estimate in found)
+        for (number, step), at in zip(group, places, strict=True):
+            mine = (Estimate(*(field[at] for field in estimate)) for estimate in found)
             pairs = zip(names, mine, strict=True)
             entries = {name: asdict(measured(one, way["examples"])) for name, one in pairs}
             where = {"cell": plan.cells[number], "steps": step}
@@ -218,17 +220,18 @@ def _kind(plan: Plan, panel: Panel, dtype: str) -> Kind:
     )
 
 
-def _data(plan: Plan, count: int, task: Task, seed: int) -> Data:
-    """Host arrays; where labels would be, the chunks hold the examples' indices."""
+def _data(plan: Plan, count: int, task: Task, seed: int, place: Placement) -> Data:
+    """On the devices; where labels would be, the chunks hold the examples' indices."""
     arrays = to_arrays(plan.dataset, task.model.dtype)
     small = task.kind in ("signal", "vector")
     index = np.arange(count, dtype=np.int32)
-    pieces = chunks(
-        arrays.train[0][:count], index, _CHUNK if small else chunk_of(task), task.model.dtype
-    )
+    size = _CHUNK if small else chunk_of(task)
+    inputs, dtype, parts = arrays.train[0][:count], task.model.dtype, place.parts
+    pieces = put(chunks(inputs, index, size, dtype, parts=parts), place.examples(1))
     none: Any = ()
     constants = Arrays(none, none, none, arrays.mean, arrays.std)
-    return Data(pieces, arrays.train[1][:count], constants, np.int32(seed))
+    others = arrays.train[1][:count], constants, np.int32(seed)
+    return Data(pieces, *put(others, place.everywhere))
 
 
 def _rows(
@@ -236,17 +239,17 @@ def _rows(
     snapshots: Snapshots,
     group: Sequence[Point],
     panel: Panel,
-    mesh: jax.sharding.Mesh,
+    place: Placement,
 ) -> tuple[list[int], Row]:
     """A group stacked and on the devices, dealt out evenly; and where each of it lies."""
     like = blank_initial(plan.recipe)
-    places = [i % mesh.size * _GROUP + i // mesh.size for i in range(len(group))]
+    places = [i % place.groups * _GROUP + i // place.groups for i in range(len(group))]
     blank = _row(plan, like, (0, 0), panel)._replace(real=np.bool_(False))
-    rows = [blank] * (_GROUP * mesh.size)
-    for place, point in zip(places, group, strict=True):
-        rows[place] = _row(plan, from_arrays(snapshots.read(*point), like), point, panel)
+    rows = [blank] * (_GROUP * place.groups)
+    for at, point in zip(places, group, strict=True):
+        rows[at] = _row(plan, from_arrays(snapshots.read(*point), like), point, panel)
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
-    return places, jax.device_put(stacked, jax.NamedSharding(mesh, jax.P(AXIS)))
+    return places, put(stacked, place.stacked(stacked))
 
 
 def _row(plan: Plan, snapshot: Snapshot, point: Point, panel: Panel) -> Row:

@@ -20,6 +20,7 @@ import numpy as np
 
 from minima.record.files import explained
 from minima.runtime.errors import UserError
+from minima.runtime.processes import group
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +46,10 @@ class Checkpoints:
             max_to_keep=keep,
             enable_async_checkpointing=True,
             cleanup_tmp_directories=True,  # what a kill in mid-save left behind
+            **_alone(orbax),
         )
         with _full_disk_explained(self._directory):
+            self._directory.mkdir(parents=True, exist_ok=True)
             self._manager = orbax.CheckpointManager(self._directory, options=options)
 
     def save(self, step: int, tree: Any, meta: Mapping[str, Any]) -> None:
@@ -157,6 +160,18 @@ class Checkpoints:
     def _set_aside(self, step: int) -> None:
         os.replace(self._directory / str(step), _free(self._directory / f"damaged-{step}"))
         self._manager.reload()
+
+
+def _alone(orbax: Any) -> dict[str, Any]:
+    """Options of a manager of this process's own checkpoints, whatever group the process is in."""
+    if group().count == 1:
+        return {}
+    # Orbax writes host arrays in process 0 only, whatever its options say.
+    from orbax.checkpoint._src.multihost import multihost
+
+    multihost.process_index = lambda: 0
+    alone = orbax.options.MultiprocessingOptions(primary_host=0, active_processes={0})
+    return {"multiprocessing_options": alone, "create": False}
 
 
 def _check_room(directory: Path, size: int) -> None:

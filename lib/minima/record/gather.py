@@ -15,7 +15,8 @@ from typing import Any
 from minima.record import cells as cell_lines
 from minima.record.cells import Axes
 from minima.record.files import append_durably, write_atomically
-from minima.record.run_directory import RunDirectory, holder, read_info
+from minima.record.locks import holder
+from minima.record.run_directory import RunDirectory, read_info
 from minima.record.shards import FOLDER, Shard, find_shards
 from minima.record.snapshots import Snapshots
 from minima.runtime.errors import UserError

@@ -18,6 +18,7 @@ from minima.record import measures
 from minima.record.cells import LEADING, PENDING, Axes, Cell, by_place, last_finite, seen_axes
 from minima.record.dataset import LAST_FINITE, METRICS, to_dataset
 from minima.record.files import write_atomically
+from minima.record.mirrored import locate
 from minima.record.run_directory import read_info
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ class Run:
 
 
 def load(run_dir: Path | str) -> Run:
-    """Reads a finished or running run; changes nothing and needs no lock.
+    """Reads a finished or running run, named by its path or URL; changes nothing, needs no lock.
 
     Raises:
       UserError: `run_dir` is no run, or a file in it is damaged.
+      Unreachable: it is a URL, and the store does not answer.
     """
-    path = Path(run_dir)
+    path = locate(run_dir)
     info = read_info(path)
     cells = cell_lines.read(path / "cells.jsonl")
     kept = info.get("axes")

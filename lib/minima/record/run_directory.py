@@ -1,18 +1,19 @@
 """The directory of one run: `<workdir>/<experiment>/<run_id>/`, held by one process at a time."""
 
-import fcntl
 import hashlib
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from minima.record import cells as cell_lines
-from minima.record.files import DiskFull, explained, write_atomically
+from minima.record import mirrored
+from minima.record.files import DiskFull, write_atomically
+from minima.record.locks import take_lock
 from minima.record.provenance import now, provenance
+from minima.record.remote import local_path, url_of
 from minima.record.shards import Shard, find_shards
 from minima.runtime.errors import UserError
 
@@ -52,12 +53,14 @@ class RunDirectory:
 
         Raises:
           UserError: another process holds the run, its config differs, or run.json is damaged.
+          Unreachable: the workdir is a URL, and the store does not answer.
           DiskFull: no room for the run's files.
         """
-        directory = Path(workdir) / experiment / run_id
+        directory = local_path(workdir) / experiment / run_id
         directory = directory if shard is None else shard.directory(directory)
-        run = cls(directory, _take_lock(directory))
+        run = cls(directory, take_lock(directory))
         try:
+            mirrored.attach(directory)
             settings = _config_json(config)
             if run.path("run.json").exists():
                 run._resume(settings)
@@ -87,7 +90,13 @@ class RunDirectory:
         Raises:
           UserError: another process holds it.
         """
-        return cls(Path(directory), _take_lock(Path(directory)))
+        run = cls(Path(directory), take_lock(Path(directory)))
+        try:
+            mirrored.attach(run.directory)
+        except BaseException:
+            run.close()
+            raise
+        return run
 
     def path(self, name: str) -> Path:
         """Where the run keeps the file or folder `name`."""
@@ -118,7 +127,8 @@ class RunDirectory:
         self._write_info(self.info() | cell_lines.plain(fields))
 
     def close(self) -> None:
-        """Lets go of the lock."""
+        """Lets go of the lock; what there is to mirror is up, or will be tried again."""
+        mirrored.settle(self.directory)
         self._lock.close()
 
     def __enter__(self) -> "RunDirectory":
@@ -181,7 +191,7 @@ def read_info(directory: Path) -> dict[str, Any]:
     Raises:
       UserError: there is no run, its run.json is damaged, or a newer minima wrote it.
     """
-    path = directory / "run.json"
+    path, shown = directory / "run.json", url_of(directory) or directory
     try:
         info = json.loads(path.read_bytes())
         schema = info["schema_version"]
@@ -191,7 +201,7 @@ def read_info(directory: Path) -> dict[str, Any]:
                 f"{directory} has shards and no results yet: python -m minima gather {directory}"
             ) from error
         raise UserError(
-            f"{directory} is no run: cannot read its run.json ({error.strerror}); name a directory "
+            f"{shown} is no run: cannot read its run.json ({error.strerror}); name a directory "
             "of the form <workdir>/<experiment>/<run id>"
         ) from error
     except (ValueError, KeyError, TypeError) as error:
@@ -205,55 +215,6 @@ def read_info(directory: Path) -> dict[str, Any]:
             "upgrade minima"
         )
     return info
-
-
-def holder(directory: Path) -> str | None:
-    """The id of the process that works on the run, or None where nobody does."""
-    try:
-        with open(directory / "lock", "rb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go of as the file closes
-            except BlockingIOError:
-                return _read_holder(lock)
-    except OSError:
-        pass
-    return None
-
-
-def _read_holder(lock: BinaryIO) -> str:
-    lock.seek(0)
-    return lock.read(20).decode(errors="replace").strip() or "unknown"
-
-
-def _open_lock_file(directory: Path) -> BinaryIO:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        return open(directory / "lock", "a+b", buffering=0)  # append: opening must not erase the id
-    except OSError as error:
-        raise UserError(
-            f"{directory}: cannot create the run directory ({error.strerror}); choose another "
-            "workdir"
-        ) from error
-
-
-def _take_lock(directory: Path) -> BinaryIO:
-    lock = _open_lock_file(directory)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with lock:
-            process = _read_holder(lock)
-        raise UserError(
-            f"{directory} is in use by process {process}; wait for it or end it, or choose another "
-            "run id"
-        ) from None
-    try:
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n".encode())
-    except OSError as error:
-        lock.close()
-        raise explained(error, directory / "lock") from error
-    return lock
 
 
 def _config_json(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,9 +33,14 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
 
+    @property
+    def folders(self) -> tuple[str, str]:
+        """Where in a run this part of it is."""
+        return FOLDER, f"{self.index}-of-{self.count}"
+
     def directory(self, run: Path) -> Path:
         """Where this part of a run is."""
-        return run / FOLDER / f"{self.index}-of-{self.count}"
+        return run.joinpath(*self.folders)
 
 
 def parse_shard(text: str) -> Shard:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from minima.record.cells import Axes, Cell
 from minima.record.intervals import Mean, interval
+from minima.record.mirrored import worker
 from minima.record.plane import FAILURES, best_rates, panels
 from minima.record.results import Run
-from minima.record.run_directory import holder
 from minima.record.terminal import print_plane
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _CONFIG = ("task", "grid", "training")
 
 def print_run(console: "Console", run: Run) -> None:
     """Prints a finished, running or interrupted run; reads only, and needs no lock."""
-    process = holder(run.path)
+    process = worker(run.path)
     console.print(f"{'run':<10}{run.path}", markup=False, soft_wrap=True)
     for name, text in _head(run, process):
         _print(console, name, text)

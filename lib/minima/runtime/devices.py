@@ -5,6 +5,8 @@ import os
 
 import jax
 
+from minima.runtime.processes import group
+
 _log = logging.getLogger(__name__)
 
 
@@ -31,13 +33,18 @@ def configure(dtype: str = "float32", cpu_devices: int | None = None) -> None:
         _log.debug("JAX's backends were already running; their devices are used as they are")
 
 
+def available() -> list[jax.Device]:
+    """The devices that programs of this process run on: those of all processes in lockstep."""
+    return jax.devices() if group().lockstep else jax.local_devices()
+
+
 def make_mesh(axis: str, count: int) -> jax.sharding.Mesh:
     """A mesh with one axis over the first `count` devices.
 
     Raises:
       ValueError: there are fewer devices.
     """
-    devices = jax.devices()
+    devices = available()
     if count > len(devices):
         raise ValueError(f"{count} devices are wanted, {len(devices)} are there")
     auto = (jax.sharding.AxisType.Auto,)
@@ -52,11 +59,12 @@ def memory_bytes() -> int | None:
 
 
 def description() -> dict[str, object]:
-    """Platform, kind and number of devices, and cores, for run.json."""
-    devices = jax.devices()
+    """Platform, kind and number of devices, cores and processes, for run.json."""
+    devices = available()
     return {
         "platform": devices[0].platform,
         "device_kind": devices[0].device_kind,
         "device_count": len(devices),
         "cores": cores(),
+        "process_count": group().count,
     }

@@ -26,12 +26,12 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def stop_request() -> Iterator[StopRequest]:
+def stop_request(request: StopRequest | None = None) -> Iterator[StopRequest]:
     """Turns the first SIGTERM or SIGINT inside the block into a request; the second one kills.
 
     Outside the main thread, where Python allows no handlers, the request only listens to `ask`.
     """
-    request = StopRequest()
+    request = StopRequest() if request is None else request
     previous: dict[signal.Signals, Any] = {}
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -2,13 +2,17 @@
 
 import math
 
+import jax
 import numpy as np
 
 from minima.runtime import devices
 from minima.runtime.errors import UserError
+from minima.runtime.mesh import MODEL
 from minima.sweep.config import SweepConfig
 from minima.sweep.lane import Recipe
 from minima.sweep.timeline import Timeline
+from minima.tasks.models import Model
+from minima.tasks.models.sharding import cuts
 
 
 def check_steps(config: SweepConfig, num_examples: int, timeline: Timeline) -> None:
@@ -65,6 +69,19 @@ def check_norm(recipe: Recipe) -> None:
         raise UserError(
             f"--sam_examples={recipe.sam_examples}: --norm={norm} looks at "
             f"{seen or 'the whole batch'}; use --sam_examples={seen}"
+        )
+
+
+def check_mesh(config: SweepConfig, model: Model) -> None:
+    """A model axis that divides nothing would do the same work on all its devices."""
+    axes = config.engine.mesh
+    if axes is None or axes.model == 1:
+        return
+    params = jax.eval_shape(model.init, jax.random.key(0))[0]
+    if not any(MODEL in cut.spec for cut in cuts(params, axes).values()):
+        raise UserError(
+            f"--mesh={axes}: divides no parameter of --model={model.name} by {axes.model}; use "
+            f"--mesh=data:{axes.size}, or a --width that is a multiple"
         )
 
 

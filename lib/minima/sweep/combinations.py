@@ -7,7 +7,7 @@ from minima.runtime.errors import UserError
 from minima.sweep.grid import format_floats
 
 if TYPE_CHECKING:
-    from minima.sweep.config import SweepConfig, TrainingConfig
+    from minima.sweep.config import EngineConfig, SweepConfig, TrainingConfig
 
 # A flag that means something only while another has one of these values.
 _BELONGS = {
@@ -30,6 +30,7 @@ def check_combinations(config: "SweepConfig") -> None:
     _check_optimizer(config)
     _check_belonging(config.training)
     _check_sharpness_aware(config)
+    _check_mesh(config.engine)
 
 
 def _check_validation(config: "SweepConfig") -> None:
@@ -107,3 +108,23 @@ def _check_sharpness_aware(config: "SweepConfig") -> None:
                 f"--sam_examples={together}: does not divide the batch size {size}; use a number "
                 "that divides all of --batch_sizes, or 0 for whole batches"
             )
+
+
+def _check_mesh(engine: "EngineConfig") -> None:
+    if engine.mesh is None:
+        if engine.fully_sharded:
+            raise UserError(
+                "--fully_sharded: does nothing without a mesh; use --mesh, such as --mesh=data:4"
+            )
+        return
+    for name in ("lanes", "block", "devices"):
+        if getattr(engine, name):
+            raise UserError(
+                f"--{name}={getattr(engine, name)}: --mesh={engine.mesh} trains one cell at a time "
+                f"on all its devices; leave --{name} out"
+            )
+    if engine.fully_sharded and engine.mesh.data == 1:
+        raise UserError(
+            f"--fully_sharded: --mesh={engine.mesh} has one device along data; use e.g. "
+            "--mesh=data:4"
+        )

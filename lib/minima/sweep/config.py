@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from minima.record.remote import unusable
 from minima.record.shards import Shard, parse_shard
+from minima.runtime.axes import Axes, format_axes, parse_axes
 from minima.sweep.budgets import Budget, parse_budget
 from minima.sweep.combinations import check_combinations
 from minima.sweep.grid import (
@@ -52,6 +54,7 @@ MODELS = (
 DECAYS = ("none", "linear", "cosine", "sqrt")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "lion", "muon")
 
+_WHERE = ("mesh", "fully_sharded")  # of the engine: the same run goes on over another mesh
 _INF = float("inf")
 _PROBABILITY = _range(0, 1)
 _NOT_NEGATIVE = _range(0, _INF)
@@ -73,9 +76,11 @@ def _share(value: float) -> None:
         raise ValueError("must be above 0 and at most 1")
 
 
-def _not_empty(value: str) -> None:
+def _folder(value: str) -> None:
     if not value:
         raise ValueError("is empty; use . for the current folder")
+    if fault := unusable(value):
+        raise ValueError(fault)
 
 
 def _leaf(default: Any, help: str, **metadata: Any) -> Any:
@@ -272,7 +277,7 @@ class BranchConfig:
     with the same seed, and goes on under this command's batch size, rate, schedule and budget.
     """
 
-    branch_from: str = _leaf("", "folder of a finished run, the trunk; empty: from scratch")
+    branch_from: str = _leaf("", "folder or URL of a finished run, the trunk; empty: from scratch")
     branch_snapshot: int = _leaf(
         0, "which of the trunk's snapshots, counted from 1; 0: the last", check=_NOT_NEGATIVE
     )
@@ -297,13 +302,25 @@ class EngineConfig:
         check=_NOT_NEGATIVE,
     )
     devices: int = _leaf(0, "devices to use; on a CPU, cores", check=_NOT_NEGATIVE)
+    mesh: Axes | None = _leaf(
+        None,
+        "spread every cell over devices, one cell at a time: examples over data, parameters over "
+        "model, such as data:4,model:2; none: cells over devices",
+        parse=parse_axes,
+        format=format_axes,
+    )
+    fully_sharded: bool = _leaf(
+        False, "with a mesh: parameters and the optimiser's state over data, too"
+    )
 
 
 @dataclass(frozen=True)
 class RecordConfig:
     """Where results go; changes no number."""
 
-    workdir: str = _leaf("runs", "folder of all runs", check=_not_empty)
+    workdir: str = _leaf(
+        "runs", "folder of all runs, or gs://, s3://, any fsspec URL of one", check=_folder
+    )
     plan_only: bool = _leaf(False, "print cells, program, memory and time, and stop")
     snapshots: int = _leaf(
         2,
@@ -331,6 +348,16 @@ class ProcessesConfig:
         "them together; none: all of it",
         parse=parse_shard,
         format=str,
+    )
+    multihost: bool = _leaf(
+        False,
+        "one of several processes, started by srun, mpirun, a GKE JobSet or gcloud's ssh "
+        "--worker=all: with --mesh they train over one mesh, else each some of the cells",
+    )
+    stuck_minutes: float = _leaf(
+        30.0,
+        "with --multihost: end a process that trains nothing for so long; 0: never",
+        check=_NOT_NEGATIVE,
     )
 
 
@@ -370,6 +397,8 @@ class SweepConfig:
         config = dataclasses.asdict(self)
         config["training"]["budget"] = str(self.training.budget)
         del config["record"], config["processes"]
+        for name in _WHERE:
+            del config["engine"][name]
         return config
 
     @classmethod

@@ -2,23 +2,24 @@
 
 import jax
 
+from minima.runtime.axes import Axes
 from minima.sweep.config import TrainingConfig
 from minima.sweep.optimizers import DEFAULT_RHO
 from minima.sweep.plan import Plan
 from minima.sweep.shard_description import describe_shards
 from minima.tasks.models import Settings
+from minima.tasks.models.sharding import Cut, Path
 
 _FEW_UPDATES = 100
 
 
 def describe(plan: Plan) -> str:
     """The plan in a few lines of plain text."""
-    layout, model, data = plan.layout, plan.recipe.task.model, plan.dataset
+    model, data = plan.recipe.task.model, plan.dataset
     sizes = plan.config.grid.batch_sizes
     steps = [plan.timeline({"batch_size": b}).steps for b in sizes]
     total = plan.total_examples()
     axes = " × ".join(f"{len(v)} {_plural(n, len(v))}" for n, v in plan.grid.axes)
-    kind = jax.devices()[0].device_kind
     stand_in = " (stand-in)" if data.stand_in else ""
     splits = f"{len(data.train):,}/{len(data.validation):,}/{len(data.test):,}"
     lines = [
@@ -31,8 +32,7 @@ def describe(plan: Plan) -> str:
         f"parameters, {model.dtype}",
         f"training   {plan.recipe.optimizer}{_course(plan)}, {plan.budget}: "
         f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
-        f"program    {len(plan.programs)}, {layout.lanes} lanes on {layout.devices} × {kind}, "
-        f"blocks of {layout.block}, microbatches of "
+        f"program    {len(plan.programs)}, {_lanes(plan)}, microbatches of "
         f"{', '.join(str(width) for p in plan.programs for width in p.recipe.widths)}",
         f"memory     {plan.memory_bytes() / 2**20:,.0f} MiB of state and data on the devices, "
         f"{plan.snapshot_bytes() / 2**20:,.0f} MiB of snapshots on disk",
@@ -40,12 +40,32 @@ def describe(plan: Plan) -> str:
     ]
     if plan.recipe.slab:
         lines[-2] += f"; training set with the host, {plan.recipe.slab:,} examples a lane at a time"
+    if plan.shards is not None:
+        lines.insert(5, f"mesh       {_mesh(plan, plan.shards)}")
     if plan.trunk:
         lines.insert(1, f"trunk      {plan.trunk.describe()}")
     lines += _warnings(sizes[-1], steps[-1])
     if plan.config.processes.shard:
         lines += describe_shards(plan, plan.config.processes.shard)
     return "\n".join(lines)
+
+
+def _lanes(plan: Plan) -> str:
+    layout, kind = plan.layout, jax.devices()[0].device_kind
+    if layout.axes is None:
+        return f"{layout.lanes} lanes on {layout.devices} × {kind}, blocks of {layout.block}"
+    cells = "one cell" if layout.lanes == 1 else f"{layout.lanes} cells"
+    return f"{cells} at a time on {layout.axes.size} × {kind}"
+
+
+def _mesh(plan: Plan, shards: dict[Path, Cut]) -> str:
+    """Its axes, how much a device holds, and what the model axis was to divide and could not."""
+    axes, cuts = plan.layout.axes, shards.values()
+    assert axes is not None
+    held, total = (sum(cut.held(on) for cut in cuts) for on in (axes, Axes()))
+    whole = ["/".join(path) for path, cut in shards.items() if cut.whole]
+    text = f"{axes}, {held:,} of {total:,} parameters on each device"
+    return text + (f"; not divided by {axes.model}: {', '.join(whole)}" if whole else "")
 
 
 def _time(plan: Plan, total: int) -> str:

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minima.runtime.mesh import whole
 from minima.sweep import stream
 from minima.sweep.stream import Purpose
 from minima.tasks.task import Arrays, Task
@@ -20,7 +21,8 @@ class Slab(NamedTuple):
     """A stretch of a lane's stream, gathered by the host.
 
     Attributes:
-      inputs, labels: (examples, ...) in the order of the stream, clean.
+      inputs, labels: (parts, examples / parts, ...), clean. Part p has the places p mod parts of
+        the stream, in their order: over a mesh, one for every device of the data axis.
       epoch, position: int32, where in the stream it starts.
     """
 
@@ -61,13 +63,22 @@ def training_examples(
             return inputs, labels
         keys = stream.example_keys(seed, Purpose.LABEL_NOISE, epoch, position)
         return inputs, task.noisy_labels(keys, labels, noise)
-    index = stream.example_indices(seed, epoch, position, num_examples)
+    index = whole(stream.example_indices(seed, epoch, position, num_examples))
     if slab is None:
         inputs, labels = arrays.train[0][index], arrays.train[1][index]
     else:
         at = (epoch - slab.epoch) * num_examples + position - slab.position
-        inputs, labels = slab.inputs[at], slab.labels[at]
+        inputs, labels = _from_parts(slab.inputs, at), _from_parts(slab.labels, at)
     return inputs, labels_of(task, seed, index, labels, noise)
+
+
+def _from_parts(parts: jax.Array, at: jax.Array) -> jax.Array:
+    """Examples of a slab, `at` (n,) places from its beginning: as many of each part, by part."""
+    if len(parts) == 1:
+        return parts[0][at]
+    rows = at.reshape(len(parts), -1) // len(parts)
+    found = jax.vmap(lambda part, row: part[row])(parts, rows)
+    return found.reshape(-1, *parts.shape[2:])
 
 
 def labels_of(
@@ -102,10 +113,16 @@ def _indices(seed: Any, begin: Any, count: int, num_examples: int) -> jax.Array:
     )
 
 
-def gather_slab(
-    train: tuple[np.ndarray, np.ndarray], seed: int, epoch: int, position: int, count: int
-) -> Slab:
-    """The next `count` examples of a stream, at most as many as there are, from host arrays."""
+def slab_indices(
+    seed: int, epoch: int, position: int, count: int, num_examples: int, parts: int = 1
+) -> np.ndarray:
+    """Which training examples lie where in a slab of the next `count` places of a stream.
+
+    At most as many as there are examples. Returns int32 (parts, rows); where parts don't come out
+    even, the last place is repeated.
+    """
     begin = np.array([epoch, position], np.int32)
-    index = np.asarray(_indices(np.int32(seed), begin, count, len(train[1])))
-    return Slab(train[0][index], train[1][index], np.int32(epoch), np.int32(position))
+    index = np.asarray(_indices(np.int32(seed), begin, count, num_examples))
+    nearest = (np.arange(parts) - epoch * num_examples - position) % parts
+    at = nearest[:, None] + parts * np.arange(-(-count // parts))[None, :]
+    return index[np.minimum(at, count - 1)]

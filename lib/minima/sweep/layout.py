@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 
+from minima.runtime import devices
+from minima.runtime.axes import Axes
 from minima.runtime.errors import UserError
 from minima.sweep import probe
 from minima.sweep.config import SweepConfig
@@ -85,10 +87,14 @@ def resolve_widths(
     )
     training, sizes = config.training, config.grid.batch_sizes
     grown = range(len(training.milestones) + 1)
-    every = {size * training.batch_factor**k for size in sizes for k in grown}
-    largest = min(num_examples, entry.widest if on_cpu else _LARGEST_WIDTH)
+    sharers = (
+        config.engine.mesh.data if config.engine.mesh else 1
+    )  # devices that share a micro-step
+    every = {-(-size * training.batch_factor**k // sharers) for size in sizes for k in grown}
+    largest = min(max(1, num_examples // sharers), entry.widest if on_cpu else _LARGEST_WIDTH)
     most = _MOST_WIDTHS if on_cpu and block == 1 else 1
-    return choose_widths(tuple(sorted(every)), largest, entry.overhead, most)
+    widths = choose_widths(tuple(sorted(every)), largest, entry.overhead, most)
+    return tuple(min(num_examples, width * sharers) for width in widths)
 
 
 def resolve_layout(
@@ -99,7 +105,11 @@ def resolve_layout(
     Raises:
       UserError: more devices than there are, or lanes that don't fill their blocks.
     """
-    engine, available = config.engine, jax.device_count()
+    engine, available = config.engine, len(devices.available())
+    if engine.mesh:
+        _check_devices(engine.mesh)
+        lanes, block = (pinned["lanes"], pinned["block"]) if pinned else (1, 1)
+        return Layout(1, lanes, block, engine.mesh, engine.fully_sharded)
     if pinned:
         blocks, most = pinned["lanes"] // pinned["block"], min(available, pinned["devices"])
         count = max(d for d in range(1, most + 1) if blocks % d == 0)
@@ -118,10 +128,25 @@ def resolve_layout(
     return Layout(count, lanes * count, block)
 
 
+def _check_devices(axes: Axes) -> None:
+    available = jax.device_count()
+    if axes.size > available:
+        raise UserError(
+            f"--mesh={axes}: takes {axes.size} devices, there are {available}; use a smaller one"
+        )
+    if axes.size < available and jax.process_count() > 1:
+        raise UserError(
+            f"--mesh={axes}: takes {axes.size} of {available} devices, but {jax.process_count()} "
+            "processes work on it; use all"
+        )
+
+
 def resolve_slab(
     config: SweepConfig, layout: Layout, example_bytes: int, widest: int, num_examples: int
 ) -> int:
     """Examples of a slab: two for every lane of a device fit into --slab_mib; 0 without the flag.
+
+    Over a mesh, a device holds its own part of a slab.
 
     Raises:
       UserError: less than the widest micro-step fits.
@@ -129,9 +154,10 @@ def resolve_slab(
     if not config.engine.slab_mib:
         return 0
     lanes = layout.lanes // layout.devices
-    fit = int(config.engine.slab_mib * 2**20 / (2 * lanes * example_bytes))
+    parts = layout.axes.data if layout.axes else 1
+    fit = int(config.engine.slab_mib * 2**20 / (2 * lanes * example_bytes)) * parts
     if fit < widest:
-        needed = 2 * lanes * example_bytes * widest / 2**20
+        needed = 2 * lanes * example_bytes * -(-widest // parts) / 2**20
         raise UserError(
             f"--slab_mib={config.engine.slab_mib:g}: two slabs of a microbatch for each of {lanes} "
             f"lanes take {needed:.3g} MiB; use that or more"

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from minima.record.snapshots import Snapshots
+from minima.runtime.mesh import put, traced_axes
 from minima.sweep.branch import from_arrays
 from minima.sweep.lane import minimum_of
 from minima.sweep.passes import CHUNK
+from minima.sweep.placement import Placement
 from minima.sweep.plan import Plan
-from minima.sweep.program import AXIS, blank_initial
+from minima.sweep.program import blank_initial
 from minima.sweep.slabs import empty
 from minima.tasks.models import Params, State
 from minima.tasks.task import Arrays, Task, to_arrays
@@ -31,7 +33,7 @@ def predict_test_set(
       plan: whose cells these are.
       snapshots: where their states are kept.
       points: which cells, after which updates.
-      mesh: one axis called `program.AXIS`.
+      mesh: from `plan.layout.make_mesh`, or any of one axis called `program.AXIS`.
 
     Returns:
       (points, *shape of the test labels) int32.
@@ -41,9 +43,9 @@ def predict_test_set(
     """
     task = plan.recipe.task
     arrays = empty(to_arrays(plan.dataset, task.model.dtype))
-    arrays = jax.device_put(arrays, jax.NamedSharding(mesh, jax.P()))
-    predict = _predictor(task, mesh)
-    width, like = _GROUP * mesh.size, blank_initial(plan.recipe)
+    place = Placement.on(mesh, task.model, plan.layout.fully_sharded)
+    arrays, predict = put(arrays, place.everywhere), _predictor(task, mesh)
+    width, like = _GROUP * place.groups, blank_initial(plan.recipe)
     found = []
     for begin in range(0, len(points), width):
         group = [
@@ -51,8 +53,9 @@ def predict_test_set(
         ]
         filled = group + [like] * (width - len(group))
         stacked = jax.tree.map(lambda *rows: np.stack(rows), *map(minimum_of, filled))
-        stacked = jax.device_put(stacked, jax.NamedSharding(mesh, jax.P(AXIS)))
-        found.append(np.asarray(predict(stacked, arrays))[: len(group)])
+        with place.tracing():
+            predicted = predict(put(stacked, place.stacked(stacked)), arrays)
+        found.append(np.asarray(predicted)[: len(group)])
     labels = plan.dataset.test.labels
     return np.concatenate(found) if found else np.zeros((0, *labels.shape), np.int32)
 
@@ -61,8 +64,8 @@ def predict_test_set(
 def _predictor(task: Task, mesh: jax.sharding.Mesh) -> jax.stages.Wrapped:
     def one(variables: tuple[Params, State], arrays: Arrays) -> jax.Array:
         inputs, labels = arrays.test
-        n = len(labels)
-        chunk = min(n, CHUNK)
+        n, devices = len(labels), traced_axes().data
+        chunk = devices * min(-(-n // devices), CHUNK)
         starts = jnp.arange(-(-n // chunk), dtype=jnp.int32) * chunk
 
         def predict(start: jax.Array) -> jax.Array:
@@ -77,9 +80,4 @@ def _predictor(task: Task, mesh: jax.sharding.Mesh) -> jax.stages.Wrapped:
     def group(variables: tuple[Params, State], arrays: Arrays) -> jax.Array:
         return jax.lax.map(lambda row: one(row, arrays), variables)
 
-    split, everywhere = jax.P(AXIS), jax.P()
-    return jax.jit(
-        jax.shard_map(
-            group, mesh=mesh, in_specs=(split, everywhere), out_specs=split, check_vma=False
-        )
-    )
+    return Placement.on(mesh, task.model).jit(group, (True, False))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from minima.runtime.mesh import traced_axes
 from minima.tasks.models import Params, State
 from minima.tasks.objectives import Sums
 from minima.tasks.task import Arrays, Task
@@ -49,16 +50,17 @@ def evaluation_pass(
     so_far: Pass,
 ) -> Pass:
     """Adds the first `count` examples of inputs and labels (n, ...), chunk by chunk."""
-    n, dtype = len(labels), task.model.dtype
-    chunk = min(n, chunk_of(task))
+    n, dtype, devices = len(labels), task.model.dtype, traced_axes().data
+    chunk = devices * min(-(-n // devices), chunk_of(task))
 
     def add(i: jax.Array, carry: Pass) -> Pass:
         index = i * chunk + jnp.arange(chunk, dtype=jnp.int32)
         inside = index < count
         index = jnp.minimum(index, count - 1)  # padding repeats the last one with weight zero
-        sums, predictions = task.evaluation_sums(
-            *variables, arrays, inputs[index], labels[index], inside.astype(dtype)
-        )
+        # Over a mesh the examples may lie in parts already, which picking some would gather.
+        whole = devices > 1 and chunk == n
+        picked = (inputs, labels) if whole else (inputs[index], labels[index])
+        sums, predictions = task.evaluation_sums(*variables, arrays, *picked, inside.astype(dtype))
         return Pass(
             jax.tree.map(jnp.add, carry.sums, sums),
             jnp.minimum(carry.low, predictions.min()),

@@ -11,21 +11,31 @@ import jax
 import numpy as np
 
 from minima.runtime.errors import UserError
+from minima.runtime.mesh import abstract
 from minima.sweep import probe
 from minima.sweep.branch import Trunk, open_trunk
 from minima.sweep.budgets import Budget
-from minima.sweep.checks import check_memory, check_norm, check_phases, check_range, check_steps
+from minima.sweep.checks import (
+    check_memory,
+    check_mesh,
+    check_norm,
+    check_phases,
+    check_range,
+    check_steps,
+)
 from minima.sweep.config import SweepConfig, TrainingConfig
 from minima.sweep.grid import Grid
 from minima.sweep.lane import Order, Recipe
 from minima.sweep.layout import resolve_layout, resolve_slab, resolve_widths
 from minima.sweep.optimizers import DEFAULT_MOMENTA, DEFAULT_RHO, Features, Hyper
+from minima.sweep.placement import Placement
 from minima.sweep.program import Layout, blank_initial, empty_lanes
 from minima.sweep.schedules import Schedule
 from minima.sweep.sharding import shards_of_cells
 from minima.sweep.timeline import Timeline, make_timeline
 from minima.tasks import datasets
 from minima.tasks.datasets.dataset import Dataset
+from minima.tasks.models.sharding import Cut, Path
 from minima.tasks.task import ModelChoice, Task, make_task
 
 Cell = dict[str, Any]
@@ -149,23 +159,48 @@ class Plan:
         next is made; orders of a branch hold one.
         """
         recipe = self.recipe
-        lane = _bytes(empty_lanes(recipe, Layout(1, 1, 1)))
-        lane += _bytes(blank_initial(recipe)) * (2 * recipe.snapshots + recipe.branch)
-        state = lane * self.layout.lanes
+        lane = self._held(empty_lanes(recipe, Layout(1, 1, 1)))
+        lane += self._held(blank_initial(recipe, (1,))) * (2 * recipe.snapshots + recipe.branch)
+        state, devices = lane * self.layout.lanes, self.layout.devices
+        if self.layout.axes:
+            state, devices = state * self.layout.axes.size, self.layout.axes.size
         parts = [self.dataset.validation, self.dataset.test]
         parts += [] if self.recipe.slab else [self.dataset.train]
         data = sum(part.inputs.nbytes + part.labels.nbytes for part in parts)
         slabs = self.config.engine.slab_mib * 2**20 if self.recipe.slab else 0
-        return state + int(data + slabs) * self.layout.devices
+        return state + int(data + slabs) * devices
+
+    @property
+    def shards(self) -> dict[Path, Cut] | None:
+        """How every parameter lies over the mesh; None with lanes over devices."""
+        layout, model = self.layout, self.recipe.task.model
+        if layout.axes is None:
+            return None
+        return Placement.on(abstract(layout.axes), model, layout.fully_sharded).cuts
+
+    def _held(self, lanes: Any) -> int:
+        """Bytes of stacked lanes on a device that has them."""
+        layout = self.layout
+        if layout.axes is None:
+            return _bytes(lanes)
+        model = self.recipe.task.model
+        place = Placement.on(abstract(layout.axes), model, layout.fully_sharded)
+        shards = jax.tree.map(lambda x, s: s.shard_shape(x.shape), lanes, place.stacked(lanes))
+        sizes = jax.tree.map(lambda x, s: math.prod(s) * x.itemsize, lanes, shards)
+        return sum(jax.tree.leaves(sizes))
 
     def resolved(self) -> dict[str, Any]:
         """The choices that bits depend on; pinned in run.json and kept on resume."""
+        layout, mesh = self.layout, {}
+        if layout.axes:  # where it ran, for `reopen`; a resumed run may lie elsewhere
+            mesh = {"mesh": str(layout.axes), "fully_sharded": layout.fully_sharded}
         return {
             "microbatch": self.recipe.microbatch if len(self.programs) == 1 else 0,
             "wide": list(self.recipe.wide),
-            "lanes": self.layout.lanes,
-            "block": self.layout.block,
-            "devices": self.layout.devices,
+            "lanes": layout.lanes,
+            "block": layout.block,
+            "devices": layout.devices,
+            **mesh,
         }
 
 
@@ -238,7 +273,10 @@ def make_plan(
     )
     check_norm(recipe)
     check_phases(config, recipe, num_examples)
-    table = probe.lookup(task, training.optimizer, recipe.microbatch)
+    check_mesh(config, task.model)
+    table = None
+    if config.engine.mesh is None:
+        table = probe.lookup(task, training.optimizer, recipe.microbatch)
     count = len(grid) // len(_programs(recipe, grid))
     layout = resolve_layout(config, pinned, count, table)
     widths = resolve_widths(config, task.model.name, num_examples, layout.block)

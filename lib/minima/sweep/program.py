@@ -1,9 +1,10 @@
 """A program: one compiled executable that moves many lanes by one segment.
 
-Lanes lie on a leading axis, split over all devices without any communication. On each device they
-form blocks: `jax.lax.map` goes from block to block, `jax.vmap` spans the lanes of a block. Blocks
-of one lane are the best on CPUs, where a finished lane then costs nothing and a lane's bits can't
-depend on its neighbours; one wide block is the point of an accelerator.
+Lanes lie on a leading axis, split over all devices without any communication; or every lane is
+spread over a mesh (see `placement`). On each device they form blocks: `jax.lax.map` goes from block
+to block, `jax.vmap` spans the lanes of a block. Blocks of one lane are the best on CPUs, where a
+finished lane then costs nothing and a lane's bits can't depend on its neighbours; one wide block is
+the point of an accelerator.
 """
 
 import functools
@@ -15,16 +16,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minima.runtime import devices
+from minima.runtime import mesh as mesh_
+from minima.runtime.axes import Axes
 from minima.sweep import evaluations
 from minima.sweep import lane as lanes_
 from minima.sweep.budgets import Status
 from minima.sweep.examples import Slab
 from minima.sweep.lane import Lane, Order, Piece, Recipe, Snapshot
 from minima.sweep.optimizers import Hyper
+from minima.sweep.placement import LANES, Placement
 from minima.sweep.schedules import Schedule
 from minima.tasks.task import Arrays
 
-AXIS = "lanes"
+AXIS = LANES
 
 
 class Report(NamedTuple):
@@ -54,18 +59,32 @@ class Layout:
     """How many lanes a program has and how they lie.
 
     Attributes:
-      devices: number of devices, each with the same number of lanes.
+      devices: number of devices, each with the same number of lanes; 1 where a lane has a mesh.
       lanes: lanes in all; a multiple of devices · block.
       block: lanes under one `jax.vmap`.
+      axes: of the mesh over which every lane is spread; None for lanes over devices.
+      fully_sharded: parameters are spread over the data axis too.
     """
 
     devices: int
     lanes: int
     block: int
+    axes: Axes | None = None
+    fully_sharded: bool = False
 
     def __post_init__(self) -> None:
         if self.lanes < 1 or self.lanes % (self.devices * self.block):
             raise ValueError(f"{self.lanes} lanes don't split into {self.devices}×{self.block}")
+
+    def make_mesh(self) -> jax.sharding.Mesh:
+        """The mesh that programs of this layout run on.
+
+        Raises:
+          ValueError: there are fewer devices.
+        """
+        if self.axes is None:
+            return devices.make_mesh(AXIS, self.devices)
+        return mesh_.make(self.axes)
 
 
 def empty_lanes(recipe: Recipe, layout: Layout) -> Lane:
@@ -124,38 +143,52 @@ def compile_program(
     Args:
       recipe: what a lane does.
       layout: how lanes lie.
-      mesh: a one-axis mesh called AXIS over `layout.devices` devices.
+      mesh: from `layout.make_mesh`.
       arrays: the data on the device (only shapes and shardings matter here). `slabs` holds a
         `Slab` per lane where the recipe has the training set with the host, otherwise None.
     """
-    split, everywhere = jax.P(AXIS), jax.P()
-    segment = jax.shard_map(
+    place = Placement.on(mesh, recipe.task.model, layout.fully_sharded)
+
+    def abstract(x: Any, sharding: jax.sharding.Sharding) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+    lanes = empty_lanes(recipe, layout)
+    lanes = jax.tree.map(abstract, lanes, place.stacked(lanes))
+    orders = blank_order(recipe, layout.lanes)
+    orders = jax.tree.map(abstract, orders, place.stacked(orders))
+    limit = jax.ShapeDtypeStruct((), jnp.int32, sharding=place.everywhere)
+    slabs = blank_slabs(recipe, layout, arrays, place)
+    segment = place.jit(
         lambda *arguments: _segment(recipe, layout, *arguments),
-        mesh=mesh,
-        in_specs=(split, split, everywhere, everywhere, split),
-        out_specs=(split, split),
-        check_vma=False,
+        (True, True, False, False, True),
+        (place.stacked(lanes), _reported(recipe, lanes, place)),
+        donate_argnums=0,
     )
-    sharded = jax.NamedSharding(mesh, split)
-
-    def abstract(x: np.ndarray) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharded)
-
-    lanes = jax.tree.map(abstract, empty_lanes(recipe, layout))
-    orders = jax.tree.map(abstract, blank_order(recipe, layout.lanes))
-    replicated = jax.NamedSharding(mesh, everywhere)
-    limit = jax.ShapeDtypeStruct((), jnp.int32, sharding=replicated)
-    slabs = jax.tree.map(abstract, blank_slabs(recipe, layout, arrays))
-    return jax.jit(segment, donate_argnums=0).lower(lanes, orders, limit, arrays, slabs).compile()
+    with place.tracing():
+        return segment.lower(lanes, orders, limit, arrays, slabs).compile()
 
 
-def blank_slabs(recipe: Recipe, layout: Layout, arrays: Arrays) -> Slab | None:
-    """Host arrays of zeros in the shape of a program's slabs, or None where it takes none."""
+def _reported(recipe: Recipe, lanes: Lane, place: Placement) -> Report:
+    """A report is whole on every device, so that any process can read it; but for the states."""
+    report = Report.of(recipe, lanes)
+    whole = jax.tree.map(lambda _: place.everywhere, report._replace(snapshot=None))
+    return whole._replace(snapshot=place.stacked(report.snapshot))
+
+
+def blank_slabs(recipe: Recipe, layout: Layout, arrays: Arrays, place: Placement) -> Slab | None:
+    """The shapes of a program's slabs, or None where it takes none."""
     if not recipe.slab:
         return None
-    place = np.zeros((layout.lanes,), np.int32)
-    parts = [np.zeros((layout.lanes, recipe.slab, *p.shape[1:]), p.dtype) for p in arrays.train]
-    return Slab(parts[0], parts[1], place, place)
+
+    def abstract(shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape, dtype, sharding=place.slab())
+
+    rows = (layout.lanes, place.parts, -(-recipe.slab // place.parts))
+    begin = jax.ShapeDtypeStruct(
+        (layout.lanes,), np.int32, sharding=place.stacked(np.zeros(layout.lanes, np.int32))
+    )
+    inputs, labels = (abstract((*rows, *p.shape[1:]), p.dtype) for p in arrays.train)
+    return Slab(inputs, labels, begin, begin)
 
 
 def _segment(

@@ -13,12 +13,10 @@ import numpy as np
 
 from minima.record import results
 from minima.record.results import Run
-from minima.runtime import devices
 from minima.runtime.errors import UserError
 from minima.sweep.grid import Grid
 from minima.sweep.plain_loop import plain_losses
 from minima.sweep.plan import Cell, Plan, ProgramPlan
-from minima.sweep.program import AXIS
 from minima.sweep.reopen import reopen
 from minima.sweep.train import train
 
@@ -138,7 +136,7 @@ def find_cell(grid: Grid, text: str) -> int:
 
 def _by_engine(plan: Plan, index: int) -> dict[str, Any]:
     records: list[dict[str, Any]] = []
-    mesh = devices.make_mesh(AXIS, plan.layout.devices)
+    mesh = plan.layout.make_mesh()
     train(plan, mesh, records.append, order=[index])
     return records[0]
 

@@ -13,20 +13,24 @@ from typing import Any
 from minima.record import cells as cell_lines
 from minima.record import gather, results
 from minima.record.board import Board
-from minima.record.checkpoints import Checkpoints
 from minima.record.files import DiskFull, explained
+from minima.record.mirrored import locate
 from minima.record.progress import Progress
+from minima.record.remote import joined, local_path
 from minima.record.run_directory import RunDirectory, config_hash, read_info
 from minima.record.shards import Shard, find_shards
+from minima.record.shared_checkpoints import open_checkpoints
 from minima.record.snapshots import Snapshots
 from minima.runtime import compilation, devices
-from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest, stop_request
+from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest
+from minima.runtime.processes import agreed, from_first, group, stop_request
+from minima.runtime.watchdog import Watchdog
+from minima.sweep import parts
 from minima.sweep.branch import to_arrays
-from minima.sweep.config import SweepConfig
+from minima.sweep.config import ProcessesConfig, SweepConfig
 from minima.sweep.description import describe
 from minima.sweep.lane import Snapshot
 from minima.sweep.plan import Plan, load_task, make_plan
-from minima.sweep.program import AXIS
 from minima.sweep.train import Totals, train
 
 _log = logging.getLogger(__name__)
@@ -41,17 +45,30 @@ class Prepared:
       experiment: name of the experiment, a folder under --workdir.
       run_id: follows from the config and the data, so the same command finds the same run.
       identity: the config and the data's checksum, as JSON values.
+      workdir: of a group of processes, the first one's.
     """
 
     plan: Plan
     experiment: str
     run_id: str
     identity: dict[str, Any]
+    workdir: str = ""
+
+    @property
+    def place(self) -> str:
+        """The path or URL that names what this process trains, as a user would."""
+        place = self.whole_place
+        return place if self.shard is None else joined(place, *self.shard.folders)
+
+    @property
+    def whole_place(self) -> str:
+        """The path or URL that names the run."""
+        return joined(self.plan.config.record.workdir, self.experiment, self.run_id)
 
     @property
     def whole(self) -> Path:
-        """Where the run is or will be."""
-        return Path(self.plan.config.record.workdir) / self.experiment / self.run_id
+        """Where the run is or will be on this machine."""
+        return local_path(self.whole_place)
 
     @property
     def shard(self) -> Shard | None:
@@ -69,22 +86,34 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
 
     Raises:
       UserError: a flag, a file or a combination is wrong; nothing was written.
+      Unreachable: a run is on a store that does not answer.
     """
+    workdir, config = config.record.workdir, parts.join(config)
     # No CPU device without a core of its own: where more are asked for, the plan refuses.
-    wanted = min(config.engine.devices, devices.cores())
+    wanted = min(parts.cpu_devices(config), devices.cores())
     devices.configure(config.training.dtype, wanted or None)
     compilation.use_compilation_cache()
     task, dataset = load_task(config)
-    identity = config.identity() | {"data_sha256": dataset.checksum}
-    if config.branch.branch_from:
-        identity["trunk"] = read_info(Path(config.branch.branch_from)).get("config_sha256")
+    own = _identity(config, dataset.checksum)
+    identity = from_first(lambda: own)
+    parts.check_same(own, identity)
     name = re.sub(r"\W+", "-", f"{task.model.name}-{Path(config.task.dataset).stem}")
     run_id = f"{name}-{config.training.optimizer}-{config_hash(identity)[:10]}"
-    run = Path(config.record.workdir) / experiment / run_id
+    place = joined(config.record.workdir, experiment, run_id)
     shard = config.processes.shard
-    places = [run] if shard is None else [shard.directory(run), run]
-    plan = make_plan(config, task, dataset, _pinned(places))
-    return Prepared(plan, experiment, run_id, identity)
+    run = locate(place, "--workdir", shards=shard is None)
+    places = [run] if shard is None else [locate(joined(place, *shard.folders)), run]
+    plan = make_plan(config, task, dataset, from_first(lambda: _pinned(places)))
+    return Prepared(plan, experiment, run_id, identity, from_first(lambda: workdir))
+
+
+def _identity(config: SweepConfig, checksum: str) -> dict[str, Any]:
+    """What the numbers depend on: the config, the data and the trunk."""
+    identity = config.identity() | {"data_sha256": checksum}
+    if config.branch.branch_from:
+        trunk = locate(config.branch.branch_from, "--branch_from")
+        identity["trunk"] = read_info(trunk).get("config_sha256")
+    return identity
 
 
 def _pinned(places: Sequence[Path]) -> dict[str, Any] | None:
@@ -99,7 +128,8 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
     """Trains what is missing and writes every result; the same call resumes.
 
     A shard trains its cells and writes no results. All of a run takes up first what its shards
-    hold, so that nothing is trained twice, and refuses while one of them is at work.
+    hold, so that nothing is trained twice, and refuses while one of them is at work. Every process
+    of a group calls this, and gets the same exit code.
 
     Args:
       prepared: from `prepare`.
@@ -113,7 +143,14 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
     Raises:
       UserError: another process works on this run, or on a shard of it.
       DiskFull: there is no room even to start.
+      Unreachable: the workdir is on a store that does not answer.
     """
+    if not parts.is_split(prepared):
+        return _execute(prepared, flagfile, progress)
+    return parts.split(prepared, prepared.workdir, lambda part: _execute(part, flagfile, progress))
+
+
+def _execute(prepared: Prepared, flagfile: str, progress: Progress | None) -> int:
     plan, record = prepared.plan, prepared.plan.config.record
     axes = dict(plan.grid.axes)
     where = (record.workdir, prepared.experiment, prepared.run_id)
@@ -133,9 +170,12 @@ def execute(prepared: Prepared, flagfile: str, progress: Progress | None = None)
             )
             if prepared.shard is None and find_shards(run.directory):
                 gather.merge(run)
+            if group().lockstep:
+                parts.share(run.directory)
+            done = set(agreed(lambda: sorted(_done(prepared))))
             keeper = _Keeper(run, plan)
             keeper.start()
-            totals = _train(plan, run, keeper, _done(prepared), stop, progress)
+            totals = _train(plan, run, keeper, done, stop, progress)
             _note(run, plan, totals, keeper)
             if prepared.shard is None:
                 results.write_results(run.directory, axes, run.cells())
@@ -204,10 +244,11 @@ def _train(
 ) -> Totals:
     if len(done) == len(plan.part):
         return Totals()
-    mesh = devices.make_mesh(AXIS, plan.layout.devices)
+    mesh = plan.layout.make_mesh()
     with (
-        Checkpoints(run.path("checkpoints")) as checkpoints,
+        open_checkpoints(run.path("checkpoints")) as checkpoints,
         compilation.count_compilations() as compilations,
+        _watchdog(plan.config.processes) as watchdog,
     ):
         totals = train(
             plan,
@@ -219,9 +260,14 @@ def _train(
             checkpoint_seconds=plan.config.record.checkpoint_seconds,
             stop=stop,
             progress=progress,
+            beat=watchdog.beat,
         )
     keeper.compilations = compilations.count
     return totals
+
+
+def _watchdog(config: ProcessesConfig) -> Watchdog:
+    return Watchdog(60 * config.stuck_minutes if group().count > 1 else 0)
 
 
 def _note(run: RunDirectory, plan: Plan, totals: Totals, keeper: _Keeper) -> None:

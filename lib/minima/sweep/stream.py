@@ -92,8 +92,8 @@ def example_indices(
 
     Args:
       seed: int32 scalar.
-      epoch: int32, shape (n,); at most two different values, epoch[0] and epoch[0] + 1, as in a
-        stretch of the stream no longer than the training set.
+      epoch: int32, shape (n,); at most two different values, one after the other, as in a stretch
+        of the stream no longer than the training set.
       position: int32 in [0, num_examples), shape (n,).
       num_examples: N, static, at least 1.
 
@@ -102,8 +102,9 @@ def example_indices(
     """
     # Tiny sets still get 64 slots: a Feistel network on one or two bits is hardly a shuffle.
     bits = max(6, (num_examples - 1).bit_length())
-    this, following = _round_keys(seed, epoch[0]), _round_keys(seed, epoch[0] + 1)
-    keys = jnp.where((epoch == epoch[0])[None, :], this[:, None], following[:, None])
+    first = jnp.min(epoch)
+    this, following = _round_keys(seed, first), _round_keys(seed, first + 1)
+    keys = jnp.where((epoch == first)[None, :], this[:, None], following[:, None])
 
     def outside(x: jax.Array) -> jax.Array:
         return x >= np.uint32(num_examples)

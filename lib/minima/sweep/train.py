@@ -16,13 +16,17 @@ import numpy as np
 
 from minima.record.checkpoints import Checkpoints
 from minima.record.progress import Progress
+from minima.record.shared_checkpoints import SharedCheckpoints
 from minima.runtime.interrupts import StopRequest
+from minima.runtime.mesh import fetch, put
+from minima.runtime.processes import agreed
 from minima.sweep.budgets import Status
 from minima.sweep.cells import cell_record
 from minima.sweep.examples import Slab
 from minima.sweep.lane import Lane, Order, Snapshot
+from minima.sweep.placement import Placement
 from minima.sweep.plan import Plan
-from minima.sweep.program import AXIS, Report, blank_order, compile_program, empty_lanes
+from minima.sweep.program import Report, blank_order, compile_program, empty_lanes
 from minima.sweep.slabs import HostTrainingSet, empty
 from minima.sweep.slots import Slot, free_lanes
 from minima.tasks.task import Arrays, to_arrays
@@ -59,16 +63,17 @@ def train(
     on_snapshot: OnSnapshot = lambda cell, step, snapshot: None,
     done: Iterable[int] = (),
     order: Iterable[int] | None = None,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: Checkpoints | SharedCheckpoints | None = None,
     checkpoint_seconds: float = 60.0,
     stop: StopRequest | None = None,
     progress: Progress | None = None,
+    beat: Callable[[], None] = lambda: None,
 ) -> Totals:
     """Trains every cell of a plan that isn't done.
 
     Args:
       plan: what to train; of its cells those of `plan.part`.
-      mesh: one axis called `program.AXIS` over `plan.layout.devices` devices.
+      mesh: from `plan.layout.make_mesh`.
       on_cell: takes each finished cell's record (see `cells.cell_record`), in the order they end.
       on_snapshot: takes states that the plan keeps: index of the cell, updates done, host arrays.
         A finished cell's comes before its record; after a resume some may come again.
@@ -78,9 +83,11 @@ def train(
       checkpoint_seconds: time between saves.
       stop: looked at between segments; once true, saves and returns.
       progress: told how far the sweep is after every segment.
+      beat: called whenever something has moved.
     """
     host = to_arrays(plan.dataset, plan.recipe.task.model.dtype)
-    arrays = jax.device_put(empty(host) if plan.recipe.slab else host, _sharding(mesh, jax.P()))
+    place = Placement.on(mesh, plan.recipe.task.model, plan.layout.fully_sharded)
+    arrays = put(empty(host) if plan.recipe.slab else host, place.everywhere)
     stop = StopRequest() if stop is None else stop  # an unasked request is false
     ranks = plan.part if order is None else list(order)
     totals, tally = Totals(), _Tally(plan, set(done), progress)
@@ -96,11 +103,12 @@ def train(
         begin = time.perf_counter()
         compiled = compile_program(program.recipe, plan.layout, mesh, arrays)
         ready = time.perf_counter()
-        kept = HostTrainingSet(program.recipe, host) if program.recipe.slab else None
-        loop = _Loop(plan, number, mesh, compiled, arrays, kept, on_cell, on_snapshot, tally)
+        beat()
+        kept = HostTrainingSet(program.recipe, host, place) if program.recipe.slab else None
+        loop = _Loop(plan, number, place, compiled, arrays, kept, on_cell, on_snapshot, tally)
         loop.restore(checkpoints)
         loop.queue(queue)
-        totals.stopped = loop.run(checkpoints, checkpoint_seconds, stop)
+        totals.stopped = loop.run(checkpoints, checkpoint_seconds, stop, beat)
         totals.segments = loop.segments
         totals.compile_seconds += ready - begin
         totals.train_seconds += time.perf_counter() - ready
@@ -129,6 +137,26 @@ class _Tally:
             self.progress.update(self.behind + running, self.total, self.counts, cells)
 
 
+class _Clock:
+    """What depends on time: how long segments are, and when to save. It changes no number."""
+
+    def __init__(self, checkpoint_seconds: float) -> None:
+        self._between = checkpoint_seconds
+        self._last = self._saved = time.monotonic()
+
+    def tick(self, limit: int) -> tuple[int, bool]:
+        """After a segment: the next limit, steered towards a second, and whether to save."""
+        now = time.monotonic()
+        factor = min(2.0, max(0.5, _SEGMENT_SECONDS / max(now - self._last, 1e-6)))
+        self._last = now
+        limit = int(min(_LARGEST_LIMIT, max(1, round(limit * factor))))
+        return limit, now - self._saved >= self._between
+
+    def saved(self) -> None:
+        """Counts from here to the next save."""
+        self._saved = time.monotonic()
+
+
 @dataclass(frozen=True)
 class _Flight:
     """A dispatched segment: the report to come, and whose cells were in the lanes."""
@@ -144,7 +172,7 @@ class _Loop:
         self,
         plan: Plan,
         number: int,
-        mesh: jax.sharding.Mesh,
+        place: Placement,
         program: Callable[..., tuple[Lane, Report]],
         arrays: Arrays,
         training_set: HostTrainingSet | None,
@@ -156,8 +184,8 @@ class _Loop:
         self.program, self.arrays, self.training_set = program, arrays, training_set
         self.on_cell, self.on_snapshot = on_cell, on_snapshot
         self.tally, self.done = tally, tally.done
-        self.split, self.everywhere = _sharding(mesh, jax.P(AXIS)), _sharding(mesh, jax.P())
-        self.lanes = jax.device_put(empty_lanes(self.recipe, plan.layout), self.split)
+        self.place = place
+        self.lanes = self._put(empty_lanes(self.recipe, plan.layout))
         self.slots: list[Slot | None] = [None] * plan.layout.lanes
         self.pending: deque[int] = deque()
         self.segments, self.limit = 0, _FIRST_LIMIT
@@ -169,29 +197,33 @@ class _Loop:
         self.pending = deque(i for i in order if i not in taken)
 
     def run(
-        self, checkpoints: Checkpoints | None, checkpoint_seconds: float, stop: StopRequest
+        self,
+        checkpoints: Checkpoints | SharedCheckpoints | None,
+        checkpoint_seconds: float,
+        stop: StopRequest,
+        beat: Callable[[], None],
     ) -> bool:
         """Runs to the end of the queue, or until asked to stop; returns whether it was."""
-        flight, clock, saved = None, time.monotonic(), time.monotonic()
+        flight, clock = None, _Clock(checkpoint_seconds)
         while True:
             following = None if stop else self._dispatch()
             if flight is not None:
                 self._collect(flight)
-                self._pace(time.monotonic() - clock)
-                clock = time.monotonic()
+                self.limit, due = agreed(functools.partial(clock.tick, self.limit))
+                if due and following is not None and checkpoints:
+                    self._save(checkpoints)
+                    clock.saved()
+                beat()
             flight = following
             if flight is None:
                 break
-            if checkpoints and time.monotonic() - saved >= checkpoint_seconds:
-                self._save(checkpoints)
-                saved = time.monotonic()
         left = bool(self.pending) or any(s and s.cell not in self.done for s in self.slots)
         if left and checkpoints:
             self._save(checkpoints)
             checkpoints.wait()
         return left
 
-    def restore(self, checkpoints: Checkpoints | None) -> None:
+    def restore(self, checkpoints: Checkpoints | SharedCheckpoints | None) -> None:
         """Takes up the lanes of the newest sound checkpoint, if there is one.
 
         A lane whose cell was recorded after the checkpoint is emptied; one that had finished but
@@ -220,7 +252,7 @@ class _Loop:
                     consumed=int(lanes.consumed[i]),
                 )
         lanes = lanes._replace(status=status)
-        self.lanes = jax.device_put(lanes, self.split)
+        self.lanes = self._put(lanes)
         self._collect(_Flight(Report.of(self.recipe, lanes), occupants))
 
     def _dispatch(self) -> _Flight | None:
@@ -234,7 +266,7 @@ class _Loop:
         orders, slabs = self._orders(), self._slabs()
         longest = self.recipe.slab // self.recipe.widths[-1] if self.recipe.slab else self.limit
         steps = min(self.limit, longest)
-        limit = jax.device_put(np.int32(steps), self.everywhere)
+        limit = put(np.int32(steps), self.place.everywhere)
         self.lanes, report = self.program(self.lanes, orders, limit, self.arrays, slabs)
         self.segments += 1
         for slot in working:
@@ -251,7 +283,7 @@ class _Loop:
             self.plan.order(self.plan.cells[slot.cell], slot.fresh) if slot else blank
             for slot in self.slots
         ]
-        orders = jax.device_put(jax.tree.map(lambda *x: np.stack(x), *rows), self.split)
+        orders = self._put(jax.tree.map(lambda *x: np.stack(x), *rows))
         self._steady = None if fresh else orders
         return orders
 
@@ -261,14 +293,13 @@ class _Loop:
             return None
         cells = [self.plan.cells[slot.cell] if slot else {"seed": 0} for slot in self.slots]
         places = [None if not slot or slot.finished else slot.place() for slot in self.slots]
-        slabs = self.training_set.slabs([cell["seed"] for cell in cells], places)
-        return jax.device_put(slabs, self.split)
+        return self.training_set.slabs([cell["seed"] for cell in cells], places)
 
     def _collect(self, flight: _Flight) -> None:
         """Reads a report: keeps snapshots that are due, records the cells that have finished."""
         report = jax.tree.map(np.asarray, flight.report._replace(snapshot=None))
         # States are fetched once, and only where one is wanted.
-        states = functools.cache(lambda: jax.tree.map(np.asarray, flight.report.snapshot))
+        states = functools.cache(lambda: fetch(flight.report.snapshot))
         for i, cell in enumerate(flight.occupants):
             if cell is None or cell in self.done:
                 continue
@@ -308,15 +339,14 @@ class _Loop:
         running = (slot for slot in self.slots if slot and slot.cell not in self.done)
         return float(sum(slot.timeline.examples(slot.step) for slot in running))
 
-    def _pace(self, seconds: float) -> None:
-        """Steers the length of segments towards a second; it changes no number."""
-        factor = min(2.0, max(0.5, _SEGMENT_SECONDS / max(seconds, 1e-6)))
-        self.limit = int(min(_LARGEST_LIMIT, max(1, round(self.limit * factor))))
-
-    def _save(self, checkpoints: Checkpoints) -> None:
-        lanes = jax.device_get(self.lanes)
+    def _save(self, checkpoints: Checkpoints | SharedCheckpoints) -> None:
+        lanes = fetch(self.lanes)
         cells = [-1 if slot is None else slot.cell for slot in self.slots]
         checkpoints.save(self.segments, lanes, {"program": self.number, "cells": cells})
+
+    def _put(self, stacked: Any) -> Any:
+        """Host arrays with a leading axis of lanes, on the devices."""
+        return put(stacked, self.place.stacked(stacked))
 
     def _slot(self, cell: int) -> Slot:
         timeline = self.plan.timeline(self.plan.cells[cell])
@@ -334,7 +364,3 @@ class _Loop:
 
 def _row(states: Snapshot, lane: int) -> Snapshot:
     return jax.tree.map(lambda x: x[lane], states)
-
-
-def _sharding(mesh: jax.sharding.Mesh, spec: jax.sharding.PartitionSpec) -> jax.NamedSharding:
-    return jax.NamedSharding(mesh, spec)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
+from minima.runtime.mesh import traced_axes, whole
 from minima.sweep import sharpness_aware, stream
 from minima.sweep.examples import Place, Slab, flipped, training_examples
 from minima.sweep.optimizers import Hyper
@@ -32,8 +33,13 @@ def training_pass(
     left: jax.Array,
 ) -> tuple[Params, Sums, State]:
     """Gradient sum, sums and state of the next `width` examples, at most `left` of them real."""
-    slot, num_examples = jnp.arange(width, dtype=jnp.int32), recipe.num_examples
-    epoch, position = stream.wrap(lane.epoch, lane.position + slot, num_examples)
+    slot, num_examples = _slots(recipe, lane, width), recipe.num_examples
+    if len(slot) > width:  # padded for the devices that share it: repeats the last example
+        left = jnp.minimum(left, width)
+    nearby = slot if len(slot) == width else jnp.minimum(slot, width - 1)
+    # Whole, lest the walk to an example's index be spread: it asks all of them where to end.
+    there = stream.wrap(lane.epoch, lane.position + nearby, num_examples)
+    epoch, position = map(whole, there)
     place, noise = Place(order.seed, epoch, position, num_examples), label_noise(recipe, order)
     inputs, labels = training_examples(recipe.task, place, arrays, slab, noise)
     flips = _fixed(order).label_flips if recipe.features.label_flips else None
@@ -50,6 +56,22 @@ def training_pass(
     rule, at = recipe.features.sharpness_aware, _gradient_point(recipe, lane, order)
     gradient, (sums, state) = sharpness_aware.gradient(rule, loss, at, _fixed(order))
     return gradient, sums, state
+
+
+def _slots(recipe: "Recipe", lane: "Lane", width: int) -> jax.Array:
+    """Places of a micro-step's examples, from the lane's on, in the order in which they lie.
+
+    Under a mesh they lie by device, and which device takes an example follows from its place in the
+    stream, place mod devices: so each may hold its own part of the stream, and any stretch of it is
+    the same work for all.
+    """
+    parts, n = traced_axes().data, recipe.num_examples
+    if parts == 1:
+        return jnp.arange(width, dtype=jnp.int32)
+    first = (lane.epoch % parts * (n % parts) + lane.position) % parts
+    nearest = (jnp.arange(parts, dtype=jnp.int32) - first) % parts
+    rows = jnp.arange(-(-width // parts), dtype=jnp.int32)
+    return whole((nearest[:, None] + parts * rows[None, :]).reshape(-1))
 
 
 def _gradient_point(recipe: "Recipe", lane: "Lane", order: "Order") -> Params:

@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from minima.runtime.mesh import traced_axes
+
 _CORNERS = ((0, 0), (0, 1), (1, 0), (1, 1))  # of a 2×2 window
 _FEW_CHANNELS = 4  # up to here a product over 3×3 patches is too thin
 
@@ -167,8 +169,11 @@ class Conv(nnx.Module):
         corners = [
             jnp.concatenate([cut(a + i, b + j) for i, j in offsets], axis=-1) for a, b in _CORNERS
         ]
-        patches = jnp.stack(corners).reshape(-1, 9 * padded.shape[-1])
-        return [*(patches @ self.kernel[...]).reshape(4, -1, self.kernel.shape[-1])]
+        patches = jnp.stack(corners)
+        if traced_axes().data == 1:  # see `product`
+            patches = patches.reshape(-1, 9 * padded.shape[-1])
+        outputs = patches @ self.kernel[...]
+        return [*outputs.reshape(4, -1, self.kernel.shape[-1])]
 
     def _patches(self, x: jax.Array) -> jax.Array:
         if self.size == 1 and not self.padding:
@@ -246,8 +251,11 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     copies both factors into another layout first, and runs at a third of the speed. And a gradient
     with more rows than columns takes twice as long as its transpose, so that a kernel which narrows
     is turned first if there are rows enough to pay for that; the barrier keeps XLA from turning it
-    back.
+    back. Where examples are spread over devices, their axis stays one of its own: no sharding
+    survives that merges it with one before it.
     """
+    if traced_axes().data > 1:
+        return x @ kernel
     flat = x.reshape(-1, x.shape[-1])
     if len(flat) > kernel.shape[0] > kernel.shape[1]:
         turned = jax.lax.optimization_barrier(kernel.T)

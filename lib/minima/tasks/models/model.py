@@ -14,7 +14,8 @@ import jax
 from flax import nnx
 
 from minima.runtime.errors import UserError
-from minima.tasks.models import mup
+from minima.runtime.mesh import spread
+from minima.tasks.models import mup, sharding
 from minima.tasks.models.cnn import CNN, ResNet, SignalCNN
 from minima.tasks.models.layers import ACTIVATIONS, Training
 from minima.tasks.models.mlp import MLP
@@ -182,6 +183,7 @@ class Model:
         Logits are (n, num_classes), or (n, length, num_classes) for a language model. Without
         `training` it is an evaluation, and the state comes back unchanged.
         """
+        params, inputs = sharding.gathered(params), spread(inputs)  # these matter under a mesh only
         module = nnx.merge(self._graphdef, nnx.State(params), nnx.State(state), copy=True)
         logits = module(inputs, training)
         return logits, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))

@@ -13,6 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from minima.runtime.mesh import traced_axes
+
 Carry = tuple[jax.Array, ...]
 Step = Callable[[Carry, jax.Array, Any], Carry]
 
@@ -49,7 +51,9 @@ def _recur_jvp(
         inside,
         has_aux=True,
     )
-    moved = before.reshape(-1, before.shape[-1]) @ d_matrix
+    if traced_axes().data == 1:  # see `layers.product`
+        before = before.reshape(-1, before.shape[-1])
+    moved = before @ d_matrix
     return states, push(d_given + moved.reshape(given.shape), d_inside)
 
 

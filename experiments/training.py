@@ -42,7 +42,7 @@ def _stand(prepared: "Prepared") -> str:
     text = f"shard {prepared.shard}: {done:,} of {len(plan.cells):,} cells done"
     if done < len(plan.part):
         return f"{text}, {len(plan.part) - done:,} to go; the same command goes on from here"
-    return f"{text}; gather with: python -m minima gather {shlex.quote(str(prepared.whole))}"
+    return f"{text}; gather with: python -m minima gather {shlex.quote(prepared.whole_place)}"
 
 
 def print_plane(prepared: "Prepared") -> None:

@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.set_defaults(run=_compare)
 
     gather = commands.add_parser("gather", help="put the shards of a run together, at any time")
-    gather.add_argument("run_dirs", metavar="RUN", nargs="+", help="a run's directory")
+    gather.add_argument("run_dirs", metavar="RUN", nargs="+", help="a run's directory or URL")
     gather.set_defaults(run=_gather)
 
     export = commands.add_parser("export", help="the cells as trials in Shallue et al.'s schema")
@@ -137,13 +137,13 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _gather(options: argparse.Namespace) -> int:
-    from minima.record import gather_report
+    from minima.record import gather_report, mirrored
     from minima.record.gather import gather
 
     complete = True
     for run_dir in options.run_dirs:
         try:
-            found = gather(run_dir)
+            found = gather(mirrored.locate(run_dir, shards=True))
         except OSError as error:
             raise UserError(f"{error.filename or run_dir}: {error.strerror}") from error
         print(gather_report.report(found), flush=True)

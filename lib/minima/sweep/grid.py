@@ -11,10 +11,11 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # a command line is read without it
+    import numpy as np
+    from numpy.typing import NDArray
 
 Number = TypeVar("Number", int, float)
 
@@ -67,11 +68,16 @@ class Grid:
         """The cell at a place in product order, made on demand: a million would take memory."""
         if not 0 <= index < len(self):
             raise IndexError(f"{len(self)} cells have no number {index}")
-        places = np.unravel_index(index, self.shape)
-        return {name: values[i] for (name, values), i in zip(self.axes, places, strict=True)}
+        cell = {}
+        for name, values in reversed(self.axes):
+            index, place = divmod(index, len(values))
+            cell[name] = values[place]
+        return {name: cell[name] for name in self.names}
 
-    def places(self, name: str) -> NDArray[np.int64]:
+    def places(self, name: str) -> "NDArray[np.int64]":
         """(cells,) where on an axis each cell is."""
+        import numpy as np
+
         return np.indices(self.shape)[self.names.index(name)].reshape(-1)
 
     def index(self, cell: Mapping[str, Any]) -> int:

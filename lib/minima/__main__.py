@@ -137,13 +137,13 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _gather(options: argparse.Namespace) -> int:
-    from minima.record import gather_report, mirrored
+    from minima.record import gather_report
     from minima.record.gather import gather
 
     complete = True
     for run_dir in options.run_dirs:
         try:
-            found = gather(mirrored.locate(run_dir, shards=True))
+            found = gather(run_dir)
         except OSError as error:
             raise UserError(f"{error.filename or run_dir}: {error.strerror}") from error
         print(gather_report.report(found), flush=True)

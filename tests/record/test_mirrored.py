@@ -5,10 +5,12 @@ import time
 
 import pytest
 
-from minima.record import mirrored, results
+from minima.record import gather, mirrored, results
+from minima.record.locks import holder
 from minima.record.mirrored import attach, copy_run, finish, kept_up, locate
 from minima.record.remote import Store, Unreachable, local_path
 from minima.record.run_directory import RunDirectory, read_info
+from minima.record.shards import Shard
 from minima.runtime.errors import UserError
 
 WORKDIR = "bucket://b/runs"
@@ -183,6 +185,23 @@ def test_a_run_that_was_let_go_of_is_free(open_run):
     finish()
     assert mirrored.worker(local_path(RUN)) is None
     assert mirrored.worker(local_path("bucket://b/nothing")) is None
+
+
+def test_a_shard_that_another_machine_trains_is_busy(bucket, tmp_path, monkeypatch):
+    shard = Shard(1, 2)
+    where = (WORKDIR, "experiment", "run", {"a": 1}, "--a=1\n", {"seed": (0, 1)}, shard)
+    with RunDirectory.open(*where) as run, monkeypatch.context() as elsewhere:
+        mirrored.settle(run.directory)
+        elsewhere.setattr(mirrored, "_attached", {})  # as another one sees it
+        elsewhere.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+        directory = locate(RUN, shards=True)
+        assert holder(directory / "shards/1-of-2") is None
+        with pytest.raises(UserError, match=r"is being trained in shards \(shard 1/2 by process"):
+            gather.refuse_busy_shards(directory)
+        [part] = gather.gather(RUN).parts
+        assert part.process.startswith(f"{os.getpid()} on ")
+    finish()
+    gather.refuse_busy_shards(locate(RUN, shards=True))
 
 
 def test_shards_come_with_a_run_where_asked_for(bucket, lose, make_cell):

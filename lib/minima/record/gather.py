@@ -15,7 +15,7 @@ from typing import Any
 from minima.record import cells as cell_lines
 from minima.record.cells import Axes
 from minima.record.files import append_durably, write_atomically
-from minima.record.locks import holder
+from minima.record.mirrored import locate, worker
 from minima.record.run_directory import RunDirectory, read_info
 from minima.record.shards import FOLDER, Shard, find_shards
 from minima.record.snapshots import Snapshots
@@ -96,14 +96,15 @@ class Gathered:
 
 
 def gather(directory: Path | str) -> Gathered:
-    """Merges the shards of a run into it, and notes in run.json how it stands.
+    """Merges the shards of a run, named by its path or URL, and notes in run.json how it stands.
 
     Raises:
       UserError: neither a run nor shards of one are there, another process holds the run, or its
         own files are damaged.
       DiskFull: no room; what was there is intact.
+      Unreachable: it is on a store that does not answer.
     """
-    directory = Path(directory)
+    directory = locate(directory, shards=True)
     if not (directory / "run.json").exists():
         _check_shards(directory)
     with RunDirectory.take(directory) as run:
@@ -135,7 +136,7 @@ def merge(run: RunDirectory) -> Gathered:
         have[number(cell["cell"])] = 1
     parts, before = [], sum(have)
     for shard, path in find_shards(run.directory):
-        part = Part(shard, path, process=holder(path))
+        part = Part(shard, path, process=worker(path))
         parts.append(part)
         part.refused = _reason_to_refuse(part, info)
         if not part.refused:
@@ -149,7 +150,7 @@ def refuse_busy_shards(directory: Path) -> None:
     Raises:
       UserError: names the shards and their processes.
     """
-    busy = [(shard, holder(path)) for shard, path in find_shards(directory)]
+    busy = [(shard, worker(path)) for shard, path in find_shards(directory)]
     texts = [f"shard {shard} by process {process}" for shard, process in busy if process]
     if texts:
         more = f" and {len(texts) - 3} more" if len(texts) > 3 else ""

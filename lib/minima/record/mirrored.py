@@ -120,16 +120,17 @@ def kept_up() -> Iterator[None]:
     finish()
 
 
-def finish() -> None:
-    """Has everything up that was written to attached runs, and lets go of them.
+def finish(directory: Path | None = None) -> None:
+    """Has everything up that was written to attached runs, or to one, and lets go of them.
 
     Raises:
       Unreachable: something is not up; says where it is.
     """
+    ending = list(_attached) if directory is None else [directory.absolute()]
     failures = []
-    while _attached:
-        _, upkeep = _attached.popitem()
-        if failure := upkeep.finish():
+    for each in ending:
+        upkeep = _attached.pop(each, None)
+        if upkeep is not None and (failure := upkeep.finish()):
             failures.append(failure)
     if failures:
         raise Unreachable("; ".join(failures))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minima.record import gather, mirrored
-from minima.record.remote import is_url
+from minima.record.remote import Unreachable, is_url
 from minima.record.run_directory import flat
 from minima.record.shards import Shard
 from minima.runtime import processes
@@ -100,13 +100,11 @@ def split(prepared: "Prepared", workdir: str, train: Callable[["Prepared"], int]
     """
     part = _part(prepared, workdir)
     with processes.stop_request() as stop:
-        code = train(part)
-        mirrored.settle(part.directory)
+        code = max(train(part), _let_go(part.directory))
         codes = [int(word) for word in processes.meet(str(code), stop)]
 
     def put_together() -> int:
-        mirrored.locate(prepared.whole_place, shards=True)
-        found = gather.gather(prepared.whole)
+        found = gather.gather(prepared.whole_place)
         if any(codes):
             return max(codes)
         if not found.complete and is_url(workdir):  # some of it is not up there yet
@@ -125,6 +123,16 @@ def split(prepared: "Prepared", workdir: str, train: Callable[["Prepared"], int]
     code = processes.from_first(put_together)
     share(prepared.whole)
     return code
+
+
+def _let_go(directory: Path) -> int:
+    """Where the others look for it on a store: has all of it up and ends its lease; exit code."""
+    try:
+        mirrored.finish(directory)
+    except Unreachable as error:
+        print(f"error: {error}", file=sys.stderr)
+        return STOPPED_AND_SAVED
+    return 0
 
 
 def share(directory: Path) -> None:

@@ -170,8 +170,15 @@ def _alone(orbax: Any) -> dict[str, Any]:
     from orbax.checkpoint._src.multihost import multihost
 
     multihost.process_index = lambda: 0
-    alone = orbax.options.MultiprocessingOptions(primary_host=0, active_processes={0})
-    return {"multiprocessing_options": alone, "create": False}
+    return {
+        "multiprocessing_options": orbax.options.MultiprocessingOptions(
+            primary_host=0, active_processes={0}
+        ),
+        # It tells its writers through the group's common store that their folders are there, where
+        # another process's word counts as well.
+        "async_options": orbax.options.AsyncOptions(create_directories_asynchronously=False),
+        "create": False,
+    }
 
 
 def _check_room(directory: Path, size: int) -> None:

@@ -83,7 +83,10 @@ FEW = [
     ("lstm", "data:2,model:4", False),
     ("language model", "data:4,model:2", False),
 ]
-MANY = [(model, *shape) for model in MODELS for shape in SHAPES]
+# The table of cuts has two patterns, so two models see every shape, the others one with all in it.
+EVERYWHERE = ("mlp", "transformer")
+MANY = [(model, *shape) for model in EVERYWHERE for shape in SHAPES]
+MANY += [(model, "data:4,model:2", True) for model in MODELS if model not in EVERYWHERE]
 # Nothing of these can be divided over a model axis.
 MANY += [(model, "data:8", sharded) for model in ("resnet",) for sharded in (False, True)]
 MODELS["resnet"] = {"model": "resnet", "width": 8, "microbatch": 0}

@@ -105,7 +105,8 @@ def test_any_split_gathers_to_the_unsplit_run(shard, gather, whole, count):
     info = json.loads((parts[0] / "run.json").read_text())
     assert (info["shard"], info["status"]) == (f"0/{count}", "complete")
     for part in parts:  # files: six of the run's own, and a folder of two snapshots for each cell
-        cells = (part / "cells.jsonl").read_bytes().count(b"\n") if info["cells"] else 0
+        done = part / "cells.jsonl"  # missing where there are more shards than cells
+        cells = done.read_bytes().count(b"\n") if done.exists() else 0
         files = [path for path in part.rglob("*") if "checkpoints" not in path.parts]
         assert len(files) <= 6 + 3 * cells
     whole()

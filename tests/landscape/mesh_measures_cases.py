@@ -31,11 +31,13 @@ FEW = [
     ("mlp", "hessian", "data:4,model:2", True),
     ("mlp", "noise", "data:8", False),
 ]
+# Every shape for the products that all measures are made of, every network and panel on one.
 MANY = [
-    *itertools.product(RUNS, ("hessian", "noise"), SHAPES, (False,)),
-    *itertools.product(("mlp",), ("sharpness",), SHAPES, (False,)),
-    *itertools.product(("mlp", "transformer"), ("hessian",), ("data:8", "data:4,model:2"), (True,)),
-    *itertools.product(("mlp adam",), ("preconditioned",), SHAPES, (False,)),
+    *itertools.product(("transformer",), ("hessian",), SHAPES, (False,)),
+    *itertools.product(RUNS, ("hessian", "noise"), ("data:4,model:2",), (False,)),
+    ("transformer", "hessian", "data:4,model:2", True),
+    ("mlp", "sharpness", "data:4,model:2", False),
+    ("mlp adam", "preconditioned", "data:4,model:2", False),
 ]
 CASES = [*FEW, *(pytest.param(*case, marks=pytest.mark.slow) for case in MANY if case not in FEW)]
 

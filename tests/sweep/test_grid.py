@@ -152,6 +152,7 @@ def test_grid_cells_follow_product_order():
     assert [plane[i] for i in range(12)] == cells
     for name, values in plane.axes:
         assert [values[place] for place in plane.places(name)] == [cell[name] for cell in cells]
+    assert plane[-1] == plane[11]
     with pytest.raises(IndexError, match="12 cells have no number 12"):
         plane[12]
 

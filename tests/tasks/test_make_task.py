@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minima.runtime.errors import UserError
-from minima.sweep import config, optimizers
+from minima.sweep import config, optimizers, training_config
 from minima.tasks import objectives
 from minima.tasks.models import ARCHITECTURES, Model, Settings
 from minima.tasks.models.layers import ACTIVATIONS
@@ -30,7 +30,7 @@ def refusal(data, choice, *arguments):
 def test_the_command_line_knows_every_model_and_optimiser():
     # The configuration names them itself: it is read without importing JAX.
     assert list(config.MODELS) == list(ARCHITECTURES)
-    assert config.OPTIMIZERS == optimizers.OPTIMIZERS
+    assert training_config.OPTIMIZERS == optimizers.OPTIMIZERS
     hints = typing.get_type_hints(config.TaskConfig)
     assert typing.get_args(hints["loss"]) == tuple(objectives.LOSSES)
     assert typing.get_args(hints["activation"]) == ("default", *ACTIVATIONS)

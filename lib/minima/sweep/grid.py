@@ -66,8 +66,9 @@ class Grid:
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The cell at a place in product order, made on demand: a million would take memory."""
-        if not 0 <= index < len(self):
+        if not -len(self) <= index < len(self):
             raise IndexError(f"{len(self)} cells have no number {index}")
+        index %= len(self)
         cell = {}
         for name, values in reversed(self.axes):
             index, place = divmod(index, len(values))

@@ -7,7 +7,7 @@ import pytest
 
 from minima.record import gather, mirrored, results
 from minima.record.locks import holder
-from minima.record.mirrored import attach, copy_run, finish, kept_up, locate
+from minima.record.mirrored import attach, finish, kept_up, locate
 from minima.record.remote import Store, Unreachable, local_path
 from minima.record.run_directory import RunDirectory, read_info
 from minima.record.shards import Shard
@@ -213,26 +213,6 @@ def test_shards_come_with_a_run_where_asked_for(bucket, lose, make_cell):
     lose()
     assert not (locate(RUN) / "shards").exists()
     assert (locate(RUN, shards=True) / "shards/1-of-2/run.json").read_text() == "{}"
-
-
-@pytest.mark.parametrize("remote", [True, False])
-def test_a_private_copy(open_run, objects, tmp_path, make_cell, remote):
-    with open_run() as run:
-        run.append_cell(make_cell())
-        (run.directory / "checkpoints/3").mkdir(parents=True)
-        (run.directory / "checkpoints/3/x").write_text("x")
-    finish()
-    before = objects()
-    copy = tmp_path / "copy/experiment/run"
-    copy_run(RUN if remote else run.directory, copy)
-    assert names(copy) == {"run.json", "run.flags", "cells.jsonl", "checkpoints/3/x"}
-    with RunDirectory.open(tmp_path / "copy", "experiment", "run", {"a": 1}, "") as private:
-        private.append_cell(make_cell(seed=1))
-    finish()
-    assert objects() == before
-    assert len(results.load(RUN).cells) == 1
-    copy_run(f"{WORKDIR}/no/run" if remote else tmp_path / "no", tmp_path / "new")
-    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_a_flag_is_named(monkeypatch, bucket):

@@ -25,11 +25,11 @@ CASES = ("sweep/mesh_training_cases.py", "landscape/mesh_measures_cases.py")
 
 
 @pytest.mark.parametrize("cases", CASES)
-def test_every_shape_of_a_mesh_gives_the_numbers_of_one_device(cases):
+def test_a_mesh_gives_the_numbers_of_one_device(cases):
     assert " passed" in eight_devices(TESTS / cases, "-m", "not slow")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cases", CASES)
-def test_every_model_on_every_shape_gives_the_numbers_of_one_device(cases):
+def test_more_shapes_and_every_model_give_the_numbers_of_one_device(cases):
     assert " passed" in eight_devices(TESTS / cases, "-m", "slow")

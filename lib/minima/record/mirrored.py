@@ -7,7 +7,6 @@ trains, measures or draws meanwhile writes files and knows nothing of this.
 
 import contextlib
 import fcntl
-import shutil
 import sys
 import threading
 import time
@@ -62,23 +61,6 @@ def worker(directory: Path) -> str | None:
     """
     url = None if directory.absolute() in _attached else url_of(directory)
     return holder(directory) or (in_use_by(Store(url)) if url else None)
-
-
-def copy_run(run: Path | str, target: Path) -> None:
-    """Copies a run, named by its path or its URL, into a folder; an empty one where it is none.
-
-    The copy is private: nothing is ever pushed from it. Locks and shards stay behind.
-
-    Raises:
-      UserError: the store refuses.
-      Unreachable: it does not answer.
-    """
-    target.mkdir(parents=True, exist_ok=True)
-    if is_url(run):
-        Mirror(str(run), target).pull()
-    elif local_path(run).is_dir():
-        ignored = shutil.ignore_patterns("lock", ".*", "*orbax-checkpoint-tmp*", SHARDS)
-        shutil.copytree(local_path(run), target, ignore=ignored, dirs_exist_ok=True)
 
 
 def attach(directory: Path) -> None:

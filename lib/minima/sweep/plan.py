@@ -75,9 +75,9 @@ class Plan:
     watched: int | None = None
 
     @property
-    def cells(self) -> Sequence[Cell]:
+    def cells(self) -> Grid:
         """Every cell of the grid, in its order, whatever part of them is trained here."""
-        return self.grid  # type: ignore[return-value]
+        return self.grid
 
     @functools.cached_property
     def part(self) -> Sequence[int]:

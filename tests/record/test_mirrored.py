@@ -200,6 +200,7 @@ def test_a_shard_that_another_machine_trains_is_busy(bucket, tmp_path, monkeypat
             gather.refuse_busy_shards(directory)
         [part] = gather.gather(RUN).parts
         assert part.process.startswith(f"{os.getpid()} on ")
+        finish()  # what was attached elsewhere
     finish()
     gather.refuse_busy_shards(locate(RUN, shards=True))
 

@@ -126,6 +126,11 @@ def main(config: FlagshipConfig) -> int:
         print(f"run: {prepared.place}")
         return 0
 
+    if config.sweep.grid.axes:
+        print("no verdict: claims are about one plane, and --axes makes several")
+        print(f"run: {prepared.place}")
+        return 0
+
     # Judge: branches and twins of the plane, then every claim on what they say together.
     evidence = collect(prepared, config.verdict.branches, train_stage)
     if evidence is None:
@@ -142,9 +147,7 @@ def train_stage(config: SweepConfig) -> "Prepared | None":
     if train(prepared, command_line.flagfile(FlagshipConfig(config))) is not None:
         return None
     run = results.load(prepared.directory)
-    figures.plane_figure(
-        run.path / "figures" / "plane.png", run.axes, run.cells, title=title(prepared)
-    )
+    figures.plane_figures(run.path / "figures", run.axes, run.cells, title(prepared))
     print(f"results:  {run.path / 'results.csv'}")
     return prepared
 
@@ -153,9 +156,8 @@ def show_plane(prepared: "Prepared") -> None:
     """The plane in the terminal and as a figure, and where everything is."""
     print_plane(prepared)
     run = results.load(prepared.directory)
-    heat_map = run.path / "figures" / "plane.png"
-    figures.plane_figure(heat_map, run.axes, run.cells, title=title(prepared))
-    print(f"heat map: {heat_map}")
+    for path in figures.plane_figures(run.path / "figures", run.axes, run.cells, title(prepared)):
+        print(f"heat map: {path}")
     print(f"results:  {run.path / 'results.csv'}")
     print(f"curves:   make tensorboard LOGDIR={run.path / 'tensorboard'}")
 

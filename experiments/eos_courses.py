@@ -9,12 +9,13 @@ import numpy as np
 
 from eos_config import GD
 from minima.claims.evidence import Floats
-from minima.claims.readings import FAILED, Reading
+from minima.claims.readings import Reading
 from minima.landscape.measured_run import show
 from minima.landscape.panels import PANELS
 from minima.landscape.result import Measured
 from minima.landscape.run_measures import Progress, measure_points
 from minima.landscape.stability import critical_sharpness
+from minima.record.cells import FAILED
 from minima.sweep.hyperparameters import hyperparameters
 from minima.sweep.run import Prepared
 

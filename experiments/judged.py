@@ -4,10 +4,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from minima.claims.claim import FAILURES_FIRST, Claim, Verdict
+from minima.claims.claim import FAILURES_FIRST
 from minima.claims.intervals import Interval
-
-Judged = tuple[Claim, Verdict]
+from minima.claims.seeded import Judged
 
 
 def failures_first(judged: Sequence[Judged]) -> list[Judged]:

@@ -8,10 +8,11 @@ import numpy as np
 from minima.claims.choosing import POINTS, Chosen, UndecidedError, choose
 from minima.claims.evidence import Evidence, Floats
 from minima.claims.protocol import split_seeds
-from minima.claims.readings import FAILED, Reading
+from minima.claims.readings import Reading
 from minima.landscape.panels import Panel
 from minima.landscape.result import Measured
 from minima.landscape.run_measures import measure_points
+from minima.record.cells import FAILED
 
 Point = tuple[int, int]  # (cell, updates)
 

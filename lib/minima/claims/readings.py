@@ -10,12 +10,12 @@ import numpy as np
 
 from minima.claims.evidence import Bools, Curves, Floats, Plane
 from minima.record import results
+from minima.record.cells import FAILED
 from minima.record.results import Run
 from minima.record.snapshots import Snapshots
 from minima.sweep.minima import predict_test_set
 from minima.sweep.plan import Plan
 
-FAILED = ("diverged", "collapsed")
 _CURVES = ("train_loss", "validation_accuracy", "validation_loss")
 
 

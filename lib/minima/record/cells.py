@@ -22,6 +22,7 @@ from minima.runtime.errors import UserError
 Cell = dict[str, Any]
 Axes = Mapping[str, Sequence[Any]]
 STATUSES = ("complete", "diverged", "collapsed", "reached_target", "stopped_early")
+FAILED = ("diverged", "collapsed")  # left out of means
 PENDING = "pending"  # the status of a point of the grid that has no cell yet
 MOST_BYTES = 2**26  # of a file whose cells are held in memory: some 50,000 cells
 LEADING = ("batch_size", "learning_rate", "seed")

@@ -10,7 +10,7 @@ import numpy as np
 
 from minima.record.cells import Axes, Cell
 from minima.record.files import write_atomically
-from minima.record.plane import Tile, best_rates, ink, lower_is_better, spell, tiles
+from minima.record.plane import Tile, best_rates, ink, lower_is_better, panels, spell, tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Plot
@@ -22,6 +22,20 @@ _MARGIN = {"left": 0.85, "right": 1.15, "bottom": 1.15, "top": 0.8}  # inches
 _SMALLEST = (2.2, 1.0)  # inches of tiles: a colour bar and a legend need that much beside them
 _HATCHES = {"diverged": "////", "collapsed": "...."}
 _FAILED, _HATCH, _MARK = "0.88", "0.45", "#d55e00"  # two greys, and vermillion for the best rates
+
+
+def plane_figures(folder: Path, axes: Axes, cells: Sequence[Cell], title: str) -> list[Path]:
+    """Draws plane.png, or one such file for each combination of further axes; says which.
+
+    Raises:
+      DiskFull: no room.
+    """
+    paths = []
+    for label, here, mine in panels(axes, cells):
+        name = f"plane-{label.replace(', ', '-')}.png" if label else "plane.png"
+        paths.append(folder / name)
+        plane_figure(paths[-1], here, mine, title=f"{title}, {label}" if label else title)
+    return paths
 
 
 def plane_figure(

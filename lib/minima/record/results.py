@@ -15,7 +15,16 @@ import numpy as np
 
 from minima.record import cells as cell_lines
 from minima.record import measures
-from minima.record.cells import LEADING, PENDING, Axes, Cell, by_place, last_finite, seen_axes
+from minima.record.cells import (
+    FAILED,
+    LEADING,
+    PENDING,
+    Axes,
+    Cell,
+    by_place,
+    last_finite,
+    seen_axes,
+)
 from minima.record.dataset import LAST_FINITE, METRICS, to_dataset
 from minima.record.files import write_atomically
 from minima.record.mirrored import locate
@@ -48,6 +57,34 @@ class Run:
           UserError: measures.jsonl is damaged.
         """
         return measures.with_measures(self.cells, measures.read(self.path))
+
+    def table(self, name: str, failed: bool = False) -> np.ndarray:
+        """A final number such as "test_loss" of every cell, float64 in the shape of the axes.
+
+        NaN for cells that are not there, and for those that diverged or collapsed unless `failed`.
+        """
+        table = np.full(self._shape, np.nan)
+        for place, index in by_place(self.axes, self.cells).items():
+            cell = self.cells[index]
+            if (failed or cell["status"] not in FAILED) and cell.get(name) is not None:
+                table[np.unravel_index(place, self._shape)] = cell[name]
+        return table
+
+    def curves(self, name: str) -> np.ndarray:
+        """A column of every cell's trajectory, such as "validation_loss", NaN beyond its end.
+
+        Float64 in the shape of the axes and one more for evaluations; "step" tells when those were.
+        """
+        places = by_place(self.axes, self.cells)
+        rows = {place: self.cells[index]["trajectory"][name] for place, index in places.items()}
+        curves = np.full([*self._shape, max(map(len, rows.values()), default=0)], np.nan)
+        for place, row in rows.items():
+            curves[np.unravel_index(place, self._shape)][: len(row)] = row
+        return curves
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return tuple(len(values) for values in self.axes.values())
 
 
 def load(run_dir: Path | str) -> Run:

@@ -1,7 +1,8 @@
 """Flags that are right one by one and wrong together. Cheap to import: no JAX."""
 
 import dataclasses
-from typing import TYPE_CHECKING
+import difflib
+from typing import TYPE_CHECKING, Any
 
 from minima.runtime.errors import UserError
 from minima.sweep.grid import format_floats
@@ -17,6 +18,20 @@ _BELONGS = {
     "average_half_life": ("average", ("ema",)),
     "average_fraction": ("average", ("swa",)),
 }
+# Hyperparameters that may be axes of a grid: all lanes of one program, each with its own.
+AXES = (
+    "momentum",
+    "beta2",
+    "weight_decay",
+    "clip_norm",
+    "dropout",
+    "label_smoothing",
+    "label_noise",
+    "label_flips",
+    "weight_noise",
+    "rho",
+    "rho_share",
+)
 
 
 def check_combinations(config: "SweepConfig") -> None:
@@ -32,6 +47,7 @@ def check_combinations(config: "SweepConfig") -> None:
     _check_sharpness_aware(config)
     _check_mesh(config.engine)
     _check_precision(config.training)
+    _check_axes(config)
 
 
 def _check_validation(config: "SweepConfig") -> None:
@@ -137,3 +153,32 @@ def _check_precision(training: "TrainingConfig") -> None:
             f"--compute_dtype={training.compute_dtype}: goes with parameters in float32, not "
             f"--dtype={training.dtype}; leave one of the two out"
         )
+
+
+def _check_axes(config: "SweepConfig") -> None:
+    """An axis is a hyperparameter that nothing else sets, and holds values that its flag takes."""
+    fields = {field.name: field for field in dataclasses.fields(config.training)}
+    for name, values in config.grid.axes:
+        flag = f"--axes={name}={format_floats(values)}"
+        if name not in AXES:
+            near = difflib.get_close_matches(name, AXES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(AXES)}"
+            raise UserError(f"{flag}: {name} can be no axis; {hint}")
+        field, value = fields[name], getattr(config.training, name)
+        if value != field.default:
+            raise UserError(
+                f"--{name}={value:g}: the grid has it as an axis ({flag}); leave it out"
+            )
+        if "check" in field.metadata:
+            for each in values:
+                try:
+                    field.metadata["check"](each)
+                except ValueError as error:
+                    raise UserError(f"{flag}: {each:g}: {error}") from None
+        last: Any = {name: values[-1]}
+        varied = dataclasses.replace(config.training, **last)
+        _check_belonging(varied)
+        grid = dataclasses.replace(config.grid, axes=())
+        _check_optimizer(dataclasses.replace(config, training=varied, grid=grid))
+        if name == "beta2" and config.training.beta2_half_life:
+            raise UserError(f"{flag}: --beta2_half_life sets it; leave one of the two out")

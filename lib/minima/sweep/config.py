@@ -10,7 +10,7 @@ from typing import Any, Literal
 from minima.record.shards import Shard, parse_shard
 from minima.runtime.axes import Axes, format_axes, parse_axes
 from minima.sweep.budgets import parse_budget
-from minima.sweep.combinations import check_combinations
+from minima.sweep.combinations import AXES, check_combinations
 from minima.sweep.grid import (
     Grid,
     format_floats,
@@ -20,6 +20,8 @@ from minima.sweep.grid import (
     parse_ints,
     parse_seeds,
 )
+from minima.sweep.grid import format_axes as format_axes_of_grid
+from minima.sweep.grid import parse_axes as parse_axes_of_grid
 from minima.sweep.leaf import (
     AT_LEAST_1,
     BELOW_1,
@@ -131,6 +133,13 @@ class GridConfig:
         "how many (5 means 0 to 4), or which (0,3,7)",
         parse=parse_seeds,
         format=format_seeds,
+    )
+    axes: tuple[tuple[str, tuple[float, ...]], ...] = leaf(
+        (),
+        "further axes of the grid, all trained by the same program, such as "
+        "dropout=0,0.5;weight_decay=0,1e-3: " + ", ".join(AXES),
+        parse=parse_axes_of_grid,
+        format=format_axes_of_grid,
     )
 
 
@@ -247,12 +256,13 @@ class SweepConfig:
         check_combinations(self)
 
     def make_grid(self) -> Grid:
-        """The cells: batch size × learning rate × seed."""
+        """The cells: batch size × learning rate × further axes × seed."""
         grid = self.grid
         return Grid(
             (
                 ("batch_size", grid.batch_sizes),
                 ("learning_rate", grid.learning_rates),
+                *grid.axes,
                 ("seed", grid.seeds),
             )
         )
@@ -262,6 +272,8 @@ class SweepConfig:
         config = dataclasses.asdict(self)
         config["training"]["budget"] = str(self.training.budget)
         del config["record"], config["processes"]
+        if not self.grid.axes:
+            del config["grid"]["axes"]
         for name in _WHERE:
             del config["engine"][name]
         return config
@@ -277,5 +289,7 @@ class SweepConfig:
             if value in ("inf", "nan"):  # JSON has no word for them
                 values["training"][name] = float(value)
         values["training"]["milestones"] = tuple(values["training"].get("milestones", ()))
+        axes = values["grid"].pop("axes", ())
         values["grid"] = {name: tuple(axis) for name, axis in values["grid"].items()}
+        values["grid"]["axes"] = tuple((name, tuple(axis)) for name, axis in axes)
         return cls(**{name: kind(**values[name]) for name, kind in groups.items()})

@@ -23,6 +23,7 @@ MOST_VALUES = 1_000_000
 _RANGE = re.compile(r"(?P<start>[^:]+):(?P<stop>[^:]+):(?P<kind>x|log|lin)(?P<count>\d{1,18})")
 _INTS_EXAMPLE = "use e.g. 16,64,256 or 16:4096:x4"
 _FLOATS_EXAMPLE = "use e.g. 0.1,0.3 or 1e-3:1e0:log12"
+_AXES_EXAMPLE = "use e.g. dropout=0,0.5;weight_decay=0,1e-3"
 _SEEDS_EXAMPLE = "use e.g. 5 for seeds 0 to 4, or 0,3,7"
 
 
@@ -129,6 +130,30 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         raise ValueError(f"{count} seeds are too few; {_SEEDS_EXAMPLE}")
     _refuse_too_many(count)
     return tuple(range(count))
+
+
+def parse_axes(text: str) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """Named axes of numbers, `dropout=0,0.5;weight_decay=0,1e-3`, or `none`."""
+    if text.strip() == "none":
+        return ()
+    axes = []
+    for part in text.split(";"):
+        name, equals, values = part.strip().partition("=")
+        if not (equals and name.isidentifier()):
+            raise ValueError(f"{_quoted(part)} is no axis; {_AXES_EXAMPLE}")
+        try:
+            axes.append((name, parse_floats(values)))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    names = [name for name, _ in axes]
+    if len(set(names)) < len(names):
+        raise ValueError(f"an axis comes twice; {_AXES_EXAMPLE}")
+    return tuple(axes)
+
+
+def format_axes(axes: Sequence[tuple[str, Sequence[float]]]) -> str:
+    """The string that `parse_axes` reads as these axes."""
+    return ";".join(f"{name}={format_floats(values)}" for name, values in axes) or "none"
 
 
 def format_ints(values: Sequence[int]) -> str:

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING
 
 import command_line
 from minima import sweep
-from rescue_config import PRESETS, RescueConfig
+from parts.batch_size_rescue.config import PRESETS, RescueConfig
 from training import print_plane, train
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def main(config: RescueConfig) -> int:
     """Plans, trains patients and treatments, measures memory, and judges."""
     # They bring JAX and SciPy, which --help does without.
     from minima.sweep.step_memory import accumulated, whole_batches
-    from rescue_claims import judge_memory, judge_patient
-    from rescue_patients import patients
-    from rescue_report import announce, present, read
+    from parts.batch_size_rescue.claims import judge_memory, judge_patient
+    from parts.batch_size_rescue.patients import patients
+    from parts.batch_size_rescue.report import announce, present, read
 
     # Plan: everything the user can get wrong is found here, before anything compiles.
     prepared = sweep.prepare(config.sweep(), EXPERIMENT)

@@ -35,11 +35,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import command_line
-from flagship_config import FlagshipConfig
 from minima import sweep
 from minima.record import figures, results
 from minima.runtime.interrupts import STOPPED_AND_SAVED
 from minima.sweep.config import SweepConfig
+from parts.batch_size_vs_learning_rate.config import FlagshipConfig
 from training import print_plane, train
 
 if TYPE_CHECKING:
@@ -92,10 +92,14 @@ FRESH_TEST_EXAMPLES = 10_000  # where a data set draws them: 1,000 can't see a g
 def main(config: FlagshipConfig) -> int:
     """Plans, trains, shows the plane, and judges."""
     # They bring JAX and SciPy, which --help does without.
-    from flagship import cells_without_minimum, collect, look_at_minima
     from minima.claims import listing
     from minima.landscape.measured_run import chosen_panels
-    from verdict_report import foreseen, present
+    from parts.batch_size_vs_learning_rate.report import foreseen, present
+    from parts.batch_size_vs_learning_rate.stages import (
+        cells_without_minimum,
+        collect,
+        look_at_minima,
+    )
 
     for claim in config.verdict.claims:
         listing.known(claim)

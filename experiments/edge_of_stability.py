@@ -33,8 +33,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import command_line
-from eos_config import PRESETS, EosConfig
 from minima import sweep
+from parts.edge_of_stability.config import PRESETS, EosConfig
 from training import print_plane, train
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ EXPERIMENT = "edge_of_stability"
 def main(config: EosConfig) -> int:
     """Plans, trains with every optimiser, measures what was kept on the way, and judges."""
     # They bring JAX and SciPy, which --help does without.
-    from eos_claims import judge
-    from eos_courses import courses
-    from eos_report import present
+    from parts.edge_of_stability.claims import judge
+    from parts.edge_of_stability.courses import courses
+    from parts.edge_of_stability.report import present
 
     # Plan: everything the user can get wrong is found here, before anything compiles.
     sweeps = config.sweeps()

@@ -43,7 +43,7 @@ import command_line
 from minima import sweep
 from minima.runtime.interrupts import STOPPED_AND_SAVED
 from minima.sweep.config import SweepConfig
-from sharp_config import PRESETS, SharpConfig
+from parts.sharp_vs_flat.config import PRESETS, SharpConfig
 from training import print_plane, train
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ EXPERIMENT = "sharp_vs_flat"
 def main(config: SharpConfig) -> int:
     """Plans, trains all arms, measures their minima, and judges."""
     # They bring JAX and SciPy, which --help does without.
-    import sharp_stages
-    from sharp_claims import judge
-    from sharp_files import present
-    from sharp_findings import StoppedError, measure_arms, train_arms
-    from sharp_report import foreseen
+    from parts.sharp_vs_flat import stages
+    from parts.sharp_vs_flat.claims import judge
+    from parts.sharp_vs_flat.files import present
+    from parts.sharp_vs_flat.findings import StoppedError, measure_arms, train_arms
+    from parts.sharp_vs_flat.report import foreseen
 
     # Plan: everything the user can get wrong is found here, before anything compiles.
-    prepared = sweep.prepare(sharp_stages.plane(config), EXPERIMENT)
+    prepared = sweep.prepare(stages.plane(config), EXPERIMENT)
     print(sweep.describe(prepared.plan), flush=True)
     print(foreseen(config), flush=True)
     if config.record.plan_only:

@@ -13,9 +13,9 @@ from minima.claims.claim import FAIL, PARTIAL, PASS
 from minima.runtime.errors import UserError
 from minima.sweep.budgets import parse_budget
 from minima.sweep.step_memory import StepMemory
-from rescue_claims import judge_memory
-from rescue_config import PRESETS, MemoryConfig, PatientsConfig, RescueConfig
-from rescue_patients import patients
+from parts.batch_size_rescue.claims import judge_memory
+from parts.batch_size_rescue.config import PRESETS, MemoryConfig, PatientsConfig, RescueConfig
+from parts.batch_size_rescue.patients import patients
 
 pytestmark = pytest.mark.slow
 
@@ -279,7 +279,7 @@ def test_help_does_not_wait_for_jax(python, script, tmp_path):
         "-X", "importtime", script.parent / "batch_size_rescue.py", "--help", cwd=tmp_path
     )
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert "rescue_config" in imported
+    assert "parts.batch_size_rescue.config" in imported
     assert not imported & {"jax", "matplotlib", "orbax", "xarray", "scipy"}
     assert "--unstable_rate=3.2" in result.stdout
     assert "--batch_sizes=" not in result.stdout

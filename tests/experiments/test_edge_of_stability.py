@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 import pytest
 
-from eos_claims import judge
-from eos_config import PRESETS, EosConfig
-from eos_courses import Course
 from minima.claims.claim import FAIL, INCONCLUSIVE, PARTIAL, PASS
 from minima.landscape.stability import critical_sharpness
+from parts.edge_of_stability.claims import judge
+from parts.edge_of_stability.config import PRESETS, EosConfig
+from parts.edge_of_stability.courses import Course
 
 pytestmark = pytest.mark.slow
 
@@ -254,6 +254,6 @@ def test_help_does_not_wait_for_jax(python, script, tmp_path):
     path = script.parent / "edge_of_stability.py"
     result = python("-X", "importtime", path, "--help", cwd=tmp_path)
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
-    assert "eos_config" in imported
+    assert "parts.edge_of_stability.config" in imported
     assert not imported & {"jax", "matplotlib", "orbax", "xarray", "scipy"}
     assert "--train_examples=500" in result.stdout

@@ -1,9 +1,15 @@
 import pytest
 
-from flagship_config import BRANCHES, PANELS, FlagshipConfig, LandscapeConfig, Names
 from minima.landscape import panels
 from minima.runtime.errors import UserError
 from minima.sweep.config import RecordConfig, SweepConfig
+from parts.batch_size_vs_learning_rate.config import (
+    BRANCHES,
+    PANELS,
+    FlagshipConfig,
+    LandscapeConfig,
+    Names,
+)
 
 
 @pytest.mark.parametrize(

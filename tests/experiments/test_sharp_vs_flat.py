@@ -12,14 +12,14 @@ from minima.landscape.split import parts
 from minima.runtime.errors import UserError
 from minima.sweep.budgets import parse_budget
 from minima.sweep.config import TrainingConfig
-from sharp_arms import Minima
-from sharp_association import associate, taus
-from sharp_claims import judge, ratio_interval
-from sharp_config import ArmsConfig, ControlsConfig, SharpConfig
-from sharp_findings import Findings
-from sharp_panels import SHARPNESS
-from sharp_report import conclusions
-from sharp_split import PARTS, spread
+from parts.sharp_vs_flat.arms import Minima
+from parts.sharp_vs_flat.association import associate, taus
+from parts.sharp_vs_flat.claims import judge, ratio_interval
+from parts.sharp_vs_flat.config import ArmsConfig, ControlsConfig, SharpConfig
+from parts.sharp_vs_flat.findings import Findings
+from parts.sharp_vs_flat.panels import SHARPNESS
+from parts.sharp_vs_flat.report import conclusions
+from parts.sharp_vs_flat.split import PARTS, spread
 
 SEEDS, TESTS = 10, 400
 RNG = np.random.default_rng(0)

@@ -9,13 +9,13 @@ from itertools import pairwise
 
 import numpy as np
 
-from eos_config import ADAM, GD, MOMENTUM
-from eos_courses import Course, full_batch, small_batch
 from judged import Judged
 from minima.claims.choosing import UndecidedError
 from minima.claims.claim import AT_MOST, NUMBER, SIGN, Claim, Measurement, judge_by_rule
 from minima.claims.evidence import NO_EVIDENCE, Floats
 from minima.claims.intervals import t_interval
+from parts.edge_of_stability.config import ADAM, GD, MOMENTUM
+from parts.edge_of_stability.courses import Course, full_batch, small_batch
 
 LOW, HIGH = 1.9, 2.2  # where step size · sharpness of gradient descent hovers
 SHARE = 0.1  # how far from their thresholds momentum and Adam may hover

@@ -32,7 +32,7 @@ from minima.claims.evidence import NO_EVIDENCE, Evidence, Floats
 from minima.claims.intervals import Interval, t_interval
 from minima.claims.two_level import crossed_interval
 from minima.sweep.step_memory import StepMemory
-from rescue_patients import UNSTABLE, Arm, Patient, failures, hits, train_loss
+from parts.batch_size_rescue.patients import UNSTABLE, Arm, Patient, failures, hits, train_loss
 
 REPAIR = 5.0  # points of test accuracy that a rescue claims; the controls plant them
 MORE = 2.0  # points that the smaller batch claims beyond what the rate alone does

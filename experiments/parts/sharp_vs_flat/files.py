@@ -16,16 +16,16 @@ from minima.record.board import Board
 from minima.record.cells import plain
 from minima.record.files import write_atomically
 from minima.sweep.run import Prepared
-from sharp_arms import Minima
-from sharp_association import associate
-from sharp_claims import EQUAL, TUNED, ratio_interval
-from sharp_config import SharpConfig
-from sharp_figures import all_figures
-from sharp_findings import Findings
-from sharp_landscapes import Landscapes, look
-from sharp_panels import SHARPNESS
-from sharp_report import conclusions, lines
-from sharp_split import Spread
+from parts.sharp_vs_flat.arms import Minima
+from parts.sharp_vs_flat.association import associate
+from parts.sharp_vs_flat.claims import EQUAL, TUNED, ratio_interval
+from parts.sharp_vs_flat.config import SharpConfig
+from parts.sharp_vs_flat.figures import all_figures
+from parts.sharp_vs_flat.findings import Findings
+from parts.sharp_vs_flat.landscapes import Landscapes, look
+from parts.sharp_vs_flat.panels import SHARPNESS
+from parts.sharp_vs_flat.report import conclusions, lines
+from parts.sharp_vs_flat.split import Spread
 
 _PAIRS = {EQUAL: "large", TUNED: "tuned"}
 

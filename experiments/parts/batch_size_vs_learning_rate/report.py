@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flagship_config import BRANCHES
 from minima.claims import ledger
 from minima.claims.choosing import UndecidedError
 from minima.claims.claim import FAILURES_FIRST, INCONCLUSIVE, Verdict, failures_first
@@ -20,6 +19,7 @@ from minima.record.board import Board
 from minima.record.files import write_atomically
 from minima.sweep.plan import Plan
 from minima.sweep.run import Prepared
+from parts.batch_size_vs_learning_rate.config import BRANCHES
 
 _TREATMENTS = {
     UNTREATED: "as the small batch",

@@ -16,10 +16,10 @@ from minima.claims.claim import NUMBER, SIGN, Claim, Measurement, Verdict, judge
 from minima.claims.evidence import NO_EVIDENCE, Evidence, Floats
 from minima.claims.intervals import Interval, t_interval
 from minima.claims.two_level import crossed_interval
-from sharp_arms import Minima
-from sharp_association import taus
-from sharp_findings import Findings
-from sharp_panels import SHARPNESS, spelled
+from parts.sharp_vs_flat.arms import Minima
+from parts.sharp_vs_flat.association import taus
+from parts.sharp_vs_flat.findings import Findings
+from parts.sharp_vs_flat.panels import SHARPNESS, spelled
 
 DOUBLING, LEAST_DOUBLING = 1.0, 0.25  # the claimed size of a ratio, and the least of interest
 GAIN, LEAST_GAIN = 1.0, 0.5  # points of test accuracy, likewise

@@ -7,7 +7,7 @@ from minima.claims.protocol import split_seeds
 from minima.sweep.budgets import Budget
 from minima.sweep.config import BranchConfig, GridConfig, SweepConfig, TrainingConfig
 from minima.sweep.plan import Plan
-from sharp_config import SharpConfig
+from parts.sharp_vs_flat.config import SharpConfig
 
 Rule = Literal["sam", "asam"]
 

@@ -11,9 +11,9 @@ from minima.claims.evidence import Floats
 from minima.claims.intervals import Interval
 from minima.claims.two_level import crossed_interval
 from minima.landscape.forms import GaugeReport
-from sharp_arms import Minima
-from sharp_association import associate
-from sharp_claims import (
+from parts.sharp_vs_flat.arms import Minima
+from parts.sharp_vs_flat.association import associate
+from parts.sharp_vs_flat.claims import (
     EQUAL,
     PREDICTS,
     RANDOM,
@@ -22,10 +22,10 @@ from sharp_claims import (
     before,
     ratio_interval,
 )
-from sharp_config import SharpConfig
-from sharp_findings import Findings
-from sharp_panels import CANONICAL, COUNTERPARTS, SHARPNESS, spelled
-from sharp_split import PARTS
+from parts.sharp_vs_flat.config import SharpConfig
+from parts.sharp_vs_flat.findings import Findings
+from parts.sharp_vs_flat.panels import CANONICAL, COUNTERPARTS, SHARPNESS, spelled
+from parts.sharp_vs_flat.split import PARTS
 
 _COLUMNS = ("lambda_max", "trace", "adaptive_sharpness", "keskar_sharpness", "distance")
 _NAME, _CELL = 32, 40  # columns of a table

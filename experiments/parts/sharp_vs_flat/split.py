@@ -11,9 +11,9 @@ from minima.claims.intervals import Interval, t_interval
 from minima.landscape import estimators, operators
 from minima.landscape.objective import Chunks, Objective, Params
 from minima.landscape.split import Split, matched_loss, split
-from sharp_arms import Minima
-from sharp_landscapes import objective_of, params_of
-from sharp_panels import rescalings_of
+from parts.sharp_vs_flat.arms import Minima
+from parts.sharp_vs_flat.landscapes import objective_of, params_of
+from parts.sharp_vs_flat.panels import rescalings_of
 
 MEASURES = ("lambda_max", "trace")
 PARTS = ("norm", "confidence", "shape")

@@ -13,7 +13,7 @@ from minima.claims.decomposition import Split
 from minima.claims.evidence import Evidence, Floats
 from minima.sweep.run import Prepared
 from minima.sweep.step_memory import StepMemory
-from rescue_patients import (
+from parts.batch_size_rescue.patients import (
     Arm,
     Patient,
     batch_and_rate,

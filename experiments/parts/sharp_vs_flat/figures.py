@@ -30,12 +30,12 @@ from minima.record.figure_style import (
     legend_below,
     of_seeds,
 )
-from sharp_arms import Minima
-from sharp_association import gaps
-from sharp_claims import EQUAL, RANDOM, TUNED, ratio_interval
-from sharp_findings import Findings
-from sharp_landscapes import Landscapes
-from sharp_panels import CANONICAL, COUNTERPARTS, spelled
+from parts.sharp_vs_flat.arms import Minima
+from parts.sharp_vs_flat.association import gaps
+from parts.sharp_vs_flat.claims import EQUAL, RANDOM, TUNED, ratio_interval
+from parts.sharp_vs_flat.findings import Findings
+from parts.sharp_vs_flat.landscapes import Landscapes
+from parts.sharp_vs_flat.panels import CANONICAL, COUNTERPARTS, spelled
 
 _FORMS = {"as it is": BLUE, "canonical gauge": ORANGE, "form that no gauge changes": GREEN}
 _LOOKS: list[dict[str, Any]] = [

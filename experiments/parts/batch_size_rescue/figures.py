@@ -8,7 +8,7 @@ import numpy as np
 
 from minima.claims.evidence import Evidence
 from minima.sweep.step_memory import StepMemory
-from rescue_patients import Arm, Patient, hits, interval_of, train_loss
+from parts.batch_size_rescue.patients import Arm, Patient, hits, interval_of, train_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Plot

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 
-from eos_config import GD
 from minima.claims.evidence import Floats
 from minima.claims.readings import Reading
 from minima.landscape.measured_run import show
@@ -18,6 +17,7 @@ from minima.landscape.stability import critical_sharpness
 from minima.record.cells import FAILED
 from minima.sweep.hyperparameters import hyperparameters
 from minima.sweep.run import Prepared
+from parts.edge_of_stability.config import GD
 
 _PANEL, _VALUE = PANELS["preconditioned"], "preconditioned_lambda_max"
 _NOTHING = Measured(math.nan)

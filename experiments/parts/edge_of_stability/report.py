@@ -9,10 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from eos_claims import NAMES, band
-from eos_config import ADAM
-from eos_courses import Course
-from eos_figures import pictures
 from judged import Judged, failures_first, spell, verdict_entries, verdict_lines
 from minima.claims.evidence import Floats
 from minima.claims.figures import write_figures
@@ -20,6 +16,10 @@ from minima.claims.intervals import Interval, t_interval
 from minima.record.board import Board
 from minima.record.files import write_atomically
 from minima.sweep.run import Prepared
+from parts.edge_of_stability.claims import NAMES, band
+from parts.edge_of_stability.config import ADAM
+from parts.edge_of_stability.courses import Course
+from parts.edge_of_stability.figures import pictures
 
 
 def present(

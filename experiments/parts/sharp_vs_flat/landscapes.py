@@ -24,9 +24,9 @@ from minima.sweep.branch import from_arrays
 from minima.sweep.lane import Snapshot, minimum_of
 from minima.sweep.program import blank_initial
 from minima.tasks.task import to_arrays
-from sharp_arms import Arm, Minima
-from sharp_config import SharpConfig
-from sharp_panels import COUNTERPARTS, rescalings_of
+from parts.sharp_vs_flat.arms import Arm, Minima
+from parts.sharp_vs_flat.config import SharpConfig
+from parts.sharp_vs_flat.panels import COUNTERPARTS, rescalings_of
 
 _REACH = 1.0  # of slices and surfaces, in units of the weights
 _DENSITY_PROBES, _DENSITY_STEPS = 4, 60

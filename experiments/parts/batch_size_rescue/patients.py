@@ -7,7 +7,7 @@ from minima.claims.decomposition import Split, split_gap
 from minima.claims.evidence import Evidence, Floats
 from minima.claims.intervals import Interval, binomial_interval
 from minima.claims.two_level import crossed_interval
-from rescue_config import PatientsConfig, rounded
+from parts.batch_size_rescue.config import PatientsConfig, rounded
 
 UNSTABLE, UNDERTRAINED = "unstable", "undertrained"
 

@@ -7,9 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from eos_claims import NAMES, band
-from eos_config import ADAM, GD, MOMENTUM
-from eos_courses import Course, full_batch, small_batch
 from judged import Judged
 from minima.claims.claims_figure import claims_figure
 from minima.record.figure_style import (
@@ -26,6 +23,9 @@ from minima.record.figure_style import (
     bare,
     legend_below,
 )
+from parts.edge_of_stability.claims import NAMES, band
+from parts.edge_of_stability.config import ADAM, GD, MOMENTUM
+from parts.edge_of_stability.courses import Course, full_batch, small_batch
 
 _COLOURS = (BLUE, GREEN, ORANGE, VERMILLION, PURPLE, SKY)
 _WIDE, _HIGH, _GAP, _LEFT = 3.1, 2.3, 0.75, 0.6  # inches of a panel, between panels, before them

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-import flagship
-import rescue_figures
 from judged import Judged, failures_first, spell, verdict_lines
 from minima.claims.decomposition import Split
 from minima.claims.evidence import Evidence
 from minima.record.files import write_atomically
 from minima.sweep.run import Prepared
-from rescue_files import Memory, memory_csv, verdict_json
-from rescue_patients import (
+from parts.batch_size_rescue import figures
+from parts.batch_size_rescue.files import Memory, memory_csv, verdict_json
+from parts.batch_size_rescue.patients import (
     UNSTABLE,
     Arm,
     Patient,
@@ -23,6 +22,7 @@ from rescue_patients import (
     interval_of,
     train_loss,
 )
+from parts.batch_size_vs_learning_rate import stages as flagship
 
 
 def announce(sick: Sequence[Patient]) -> str:
@@ -65,8 +65,8 @@ def present(
     files: dict[str, tuple[Path, str | bytes]] = {
         "verdict": (folder / "verdict.json", verdict_json(prepared, sick, evidence, ordered)),
         "memory": (folder / "memory.csv", memory_csv(memory)),
-        "figures": (folder / "figures" / "rescue.png", rescue_figures.rescue(sick, evidence)),
-        "": (folder / "figures" / "memory.png", rescue_figures.memory(*memory, sick[0])),
+        "figures": (folder / "figures" / "rescue.png", figures.rescue(sick, evidence)),
+        "": (folder / "figures" / "memory.png", figures.memory(*memory, sick[0])),
     }
     for name, (path, content) in files.items():
         path.parent.mkdir(exist_ok=True)

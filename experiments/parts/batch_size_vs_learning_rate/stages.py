@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from flagship_config import BRANCHES, LandscapeConfig
 from minima.claims import protocol, readings
 from minima.claims.choosing import UndecidedError, choose
 from minima.claims.evidence import Evidence, Plane
@@ -12,6 +11,7 @@ from minima.claims.readings import Reading
 from minima.landscape.measured_run import Request, measure_run
 from minima.sweep.config import SweepConfig
 from minima.sweep.run import Prepared
+from parts.batch_size_vs_learning_rate.config import BRANCHES, LandscapeConfig
 
 Train = Callable[[SweepConfig], Prepared | None]  # None: stopped before it was done
 

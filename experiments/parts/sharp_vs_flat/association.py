@@ -11,7 +11,7 @@ from minima.claims.association import granulated_psi, kendall_tau, partial_corre
 from minima.claims.choosing import UndecidedError
 from minima.claims.evidence import Floats
 from minima.claims.intervals import Interval, t_interval
-from sharp_arms import Minima
+from parts.sharp_vs_flat.arms import Minima
 
 _LEAST = 8  # points of the plane
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-import flagship
-import sharp_stages
 from minima.claims.choosing import UndecidedError
 from minima.claims.readings import Reading
 from minima.landscape.panels import Panel
 from minima.sweep.config import SweepConfig
 from minima.sweep.run import Prepared
-from sharp_arms import (
+from parts.batch_size_vs_learning_rate import stages as flagship
+from parts.sharp_vs_flat import stages
+from parts.sharp_vs_flat.arms import (
     Arm,
     Minima,
     arm_at,
@@ -22,9 +22,9 @@ from sharp_arms import (
     nearest_in_loss,
     unmeasured,
 )
-from sharp_config import SharpConfig
-from sharp_panels import forms
-from sharp_split import Spread, splits
+from parts.sharp_vs_flat.config import SharpConfig
+from parts.sharp_vs_flat.panels import forms
+from parts.sharp_vs_flat.split import Spread, splits
 
 Train = Callable[[str, SweepConfig], Prepared | None]  # None: stopped before it was done
 
@@ -128,7 +128,7 @@ def measure_arms(config: SharpConfig, arms: Arms) -> Findings:
     main = {name: measured(arm, panel, examples) for name, arm in there.items()}
     print(f"measuring  {len(arms.plane)} points of the plane, switches, controls", flush=True)
     switched = {
-        name: (main[sharp_stages.SWITCHES[name]], measured(arm, panel, examples))
+        name: (main[stages.SWITCHES[name]], measured(arm, panel, examples))
         for name, arm in arms.switched.items()
     }
     random, true = _same_loss(arms, panel, examples)
@@ -157,26 +157,24 @@ def _same_loss(arms: Arms, panel: Panel, examples: int) -> tuple[Minima | None, 
     return pair[0], pair[1]
 
 
-def _aware(
-    config: SharpConfig, train: Train, kind: sharp_stages.Rule, size: int, rate: float
-) -> Arm:
+def _aware(config: SharpConfig, train: Train, kind: stages.Rule, size: int, rate: float) -> Arm:
     title = kind.upper()
     radii = config.arms.rhos if kind == "sam" else config.arms.asam_rhos
     tried = []
     for rho in radii:
         reading = _stage(
-            train, f"{title}, radius {rho:g}", sharp_stages.aware(config, kind, rho, size, rate)
+            train, f"{title}, radius {rho:g}", stages.aware(config, kind, rho, size, rate)
         )
         tried.append(arm_at(title, reading, 0, 0, f", radius {rho:g}"))
     return best_of(tried)
 
 
 def _noisy(config: SharpConfig, train: Train, arms: Arms) -> Arms:
-    reading = _stage(train, "label noise", sharp_stages.noisy(config))
+    reading = _stage(train, "label noise", stages.noisy(config))
     chosen = best_rate(reading, 0)
     tried = []
     for rho in config.controls.noise_rhos:
-        swept = sharp_stages.noisy_aware(config, rho, chosen.rate)
+        swept = stages.noisy_aware(config, rho, chosen.rate)
         beside = _stage(train, f"label noise, SAM, radius {rho:g}", swept)
         tried += [
             arm_at("SAM, label noise", beside, 0, column, f", radius {rho:g}")
@@ -188,20 +186,20 @@ def _noisy(config: SharpConfig, train: Train, arms: Arms) -> Arms:
 
 def _memorised(config: SharpConfig, train: Train, arms: Arms) -> Arms:
     random, true = (
-        _whole(labels, _stage(train, labels, sharp_stages.memorised(config, labels)))
-        for labels in (sharp_stages.RANDOM, sharp_stages.TRUE)
+        _whole(labels, _stage(train, labels, stages.memorised(config, labels)))
+        for labels in (stages.RANDOM, stages.TRUE)
     )
     return replace(arms, random=random, true=true)
 
 
 def _switched(config: SharpConfig, train: Train, arms: Arms) -> dict[str, Arm]:
     found = {}
-    for name, key in sharp_stages.SWITCHES.items():
+    for name, key in stages.SWITCHES.items():
         trunk: Arm | None = getattr(arms, key)
         if trunk is None:
             continue
         run, (size, rate) = str(trunk.reading.run.path), trunk.place
-        swept = sharp_stages.switched(config, name, trunk.reading.plan, run, size, rate)
+        swept = stages.switched(config, name, trunk.reading.plan, run, size, rate)
         found[name] = _whole(f"{trunk.name}, {name}", _stage(train, f"switch: {name}", swept))
     return found
 

@@ -175,3 +175,23 @@ def test_writing_decodes_each_cell_a_few_times_and_holds_none(tmp_path, monkeypa
     write_results(tmp_path, axes, OnDisk(cells))
     assert len(reads) <= 6 * count
     assert len(read_csv(tmp_path / "results.csv")) == count
+
+
+def test_a_column_as_a_table_over_the_axes(tmp_path, cells):
+    with RunDirectory.open(tmp_path, "plane", "a1", {}, "", axes=AXES) as run:
+        for cell in reversed(cells):
+            run.append_cell(cell)
+        loaded = load(run.directory)
+    table = loaded.table("test_accuracy")
+    assert table.shape == (2, 2, 2)
+    assert table[0, 0, 0] == cells[0]["test_accuracy"]
+    assert table[1, 0, 1] == cells[5]["test_accuracy"]
+    assert np.isnan(table[0, 0, 1])  # it diverged
+    assert np.isnan(table[1, 1, 1])  # it has not run
+    assert loaded.table("steps", failed=True)[0, 0, 1] == cells[1]["steps"]
+    curves = loaded.curves("validation_loss")
+    longest = max(len(cell["trajectory"]["step"]) for cell in cells)
+    assert curves.shape == (2, 2, 2, longest)
+    row = cells[3]["trajectory"]["validation_loss"]
+    assert curves[0, 1, 1, : len(row)].tolist() == row
+    assert np.isnan(curves[0, 1, 1, len(row) :]).all()

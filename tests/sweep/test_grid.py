@@ -177,3 +177,31 @@ def test_index_refuses_what_is_not_a_cell():
         line.index({"seed": 2})
     with pytest.raises(ValueError, match="a cell names seed"):
         line.index({"sed": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "axes"),
+    [
+        ("none", ()),
+        ("dropout=0,0.5", (("dropout", (0.0, 0.5)),)),
+        ("dropout=0,0.5; rho=0.1:1:log3", (("dropout", (0.0, 0.5)), ("rho", (0.1, 0.316228, 1.0)))),
+    ],
+)
+def test_named_axes(text, axes):
+    assert grid.parse_axes(text) == axes
+    assert grid.parse_axes(grid.format_axes(axes)) == axes
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "'' is no axis"),
+        ("dropout", "'dropout' is no axis; use e.g. dropout=0,0.5;weight_decay=0,1e-3"),
+        ("dropout=0,0.5;", "'' is no axis"),
+        ("dropout=x", "dropout: 'x' is not a number"),
+        ("rho=1;rho=2", "an axis comes twice"),
+    ],
+)
+def test_named_axes_that_are_none(text, says):
+    with pytest.raises(ValueError, match=re.escape(says)):
+        grid.parse_axes(text)

@@ -23,9 +23,9 @@ def patrol_shares(
 
     Every day one area is drawn in proportion to what was found there so far; with its rate a crime
     is found, and counts. With equal rates that is Pólya's urn, whose share has a Beta limit,
-    uniform for two areas and a start of (1, 1): it settles anywhere. Corrected, a find counts with the
-    probability that the patrol would have gone elsewhere (arXiv:1706.09847, section 4), so that
-    shares follow rates.
+    uniform for two areas and a start of (1, 1): it settles anywhere. Corrected, a find counts with
+    the probability that the patrol would have gone elsewhere (arXiv:1706.09847, section 4), so
+    that shares follow rates.
 
     Args:
       rates: (areas,) in [0, 1]: how often a patrol finds crime.

@@ -95,15 +95,16 @@ def _examine(
     lift = table / table.sum(axis=0)
     aligned = lift.argmax(axis=1)[value] == label
     ones = np.ones(len(y))
-    rates = [share(right[part], ones[part]) for part in (aligned, ~aligned)]
+    first, second = (share(right[part], ones[part]) for part in (aligned, ~aligned))
     dependence = _dependence(label, aligned, right)
     worst = _worst(classes, kinds, label, value, right)
     if math.isnan(dependence):
         reason = f"no class has examples with and against {name}"
-        limits = (math.nan, math.nan, math.nan)
+        low = high = p = math.nan
     else:
-        reason, limits = "", _limits(label, aligned, right, dependence, resamples, seed)
-    return Cue(name, float(association), *rates, dependence, *limits, worst, reason)
+        reason = ""
+        low, high, p = _limits(label, aligned, right, dependence, resamples, seed)
+    return Cue(name, float(association), first, second, dependence, low, high, p, worst, reason)
 
 
 def _dependence(label: NDArray, aligned: arrays.Bools, right: arrays.Bools) -> float:

@@ -44,8 +44,8 @@ class Gap:
       rate: its name.
       difference: the largest less the smallest value; NaN where fewer than two are defined.
       ratio: the smallest over the largest; NaN likewise, or where both are 0.
-      low, high: 95 % limits of the difference, by bootstrap over examples within groups; NaN where
-        not asked for.
+      low, high: limits of the difference, by the basic bootstrap over examples within groups; NaN
+        where not asked for.
       smallest, largest: which groups.
       reason: why it is undefined, or "".
     """
@@ -114,6 +114,7 @@ def gap(
     weights: ArrayLike | None = None,
     resamples: int = 999,
     seed: int = 0,
+    confidence: float = 0.95,
 ) -> Gap:
     """How far apart groups are in one rate.
 
@@ -125,6 +126,7 @@ def gap(
       labels, decided, groups, weights: see `by_group`.
       resamples: of the bootstrap for the limits; 0 for none.
       seed: of those.
+      confidence: of the limits.
 
     Raises:
       UserError: arrays that don't fit, or one group only.
@@ -137,7 +139,9 @@ def gap(
         reason = f"{rate} is defined for {int(defined.sum())} of {len(values)} groups"
         return Gap(rate, math.nan, math.nan, math.nan, math.nan, "", "", reason)
     smallest, largest = int(np.nanargmin(values)), int(np.nanargmax(values))
-    low, high = spread.limits(resamples, seed) if resamples else (math.nan, math.nan)
+    low = high = math.nan
+    if resamples:
+        low, high = spread.limits(resamples, seed, confidence)
     top, bottom = float(values[largest]), float(values[smallest])
     return Gap(
         rate,
@@ -242,6 +246,7 @@ class _Spread:
         hit, among, _ = RATES[rate]
         chosen = among(y, d)
         self._among, self._hits = w * chosen, w * (chosen & hit(y, d))
+        self._plain = bool(np.all(w == 1))
 
     def values(self, order: NDArray[np.intp] | None = None) -> arrays.Floats:
         """(groups,) the rate, of examples in another order where one is given; NaN if undefined."""
@@ -256,23 +261,41 @@ class _Spread:
         finite = values[np.isfinite(values)]
         return float(np.ptp(finite)) if len(finite) > 1 else math.nan
 
-    def limits(self, resamples: int, seed: int) -> tuple[float, float]:
-        """Percentiles of the difference over examples redrawn within their groups."""
+    def limits(self, resamples: int, seed: int, confidence: float) -> tuple[float, float]:
+        """The basic bootstrap's limits: redrawn within groups, the range is larger by its bias."""
         rng = np.random.default_rng(seed)
+        drawn = self._redrawn(rng, resamples) if self._plain else self._picked(rng, resamples)
+        finite = drawn[np.isfinite(drawn).sum(axis=1) > 1]
+        if not len(finite):
+            return math.nan, math.nan
+        apart = np.nanmax(finite, axis=1) - np.nanmin(finite, axis=1)
+        tail = (1 - confidence) / 2
+        low, high = 2 * self.difference(self.values()) - np.quantile(apart, [1 - tail, tail])
+        return max(0.0, float(low)), float(high)
+
+    def _redrawn(self, rng: np.random.Generator, resamples: int) -> arrays.Floats:
+        """(resamples, groups) rates, by counts: a bootstrap of equal examples is multinomial."""
+        columns = []
+        for g in range(len(self.names)):
+            mine = self._code == g
+            n, among, hits = mine.sum(), self._among[mine].sum(), self._hits[mine].sum()
+            parts = np.array([hits, among - hits, n - among]) / n
+            counts = rng.multinomial(n, parts, resamples)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                columns.append(counts[:, 0] / (counts[:, 0] + counts[:, 1]))
+        return np.stack(columns, axis=1)
+
+    def _picked(self, rng: np.random.Generator, resamples: int) -> arrays.Floats:
+        """(resamples, groups) rates, example by example, each with its weight."""
         order = np.argsort(self._code, kind="stable")
         sizes = np.bincount(self._code)
         starts = np.cumsum(sizes) - sizes
         lowest, counts = np.repeat(starts, sizes), np.repeat(sizes, sizes)
-        drawn = []
+        rows = []
         for _ in range(resamples):
             index = order[rng.integers(lowest, lowest + counts)]
-            values = self._ratio(self._code[index], self._among[index], self._hits[index])
-            drawn.append(self.difference(values))
-        finite = [value for value in drawn if not math.isnan(value)]
-        if not finite:
-            return math.nan, math.nan
-        low, high = np.quantile(finite, [0.025, 0.975])
-        return float(low), float(high)
+            rows.append(self._ratio(self._code[index], self._among[index], self._hits[index]))
+        return np.array(rows)
 
     def _ratio(self, code: NDArray, among: arrays.Floats, hits: arrays.Floats) -> arrays.Floats:
         total = np.bincount(code, among, len(self.names))

@@ -43,13 +43,12 @@ def reference(name, y, d, w):
     return hits / among if among else None
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_rates_are_those_of_scikit_learn(weighted):
+def test_rates_are_those_of_scikit_learn():
     rng = np.random.default_rng(1)
     undefined = 0
-    for _ in range(RANDOM):
+    for number in range(RANDOM):
         y, d, _, w = drawn(rng)
-        w = w if weighted else None
+        w = w if number % 2 else None
         for name, found in rates(y, d, w).items():
             expected = reference(name, y, d, w)
             if expected is None:
@@ -147,15 +146,31 @@ def test_intersections_and_the_worst_group():
     assert disparity.worst_group(found).name == "b & 2"
 
 
-def test_limits_of_a_gap_hold_the_planted_one():
-    rng, inside = np.random.default_rng(6), 0
-    for seed in range(100):
-        groups = np.repeat([0, 1], 400)
-        d = (rng.random(800) < np.where(groups == 0, 0.3, 0.5)).astype(int)
-        gap = disparity.gap("selection_rate", np.ones(800), d, groups, resamples=300, seed=seed)
-        assert (gap.smallest, gap.largest) == ("0", "1")
-        inside += gap.low <= 0.2 <= gap.high
-    assert inside >= 88
+@pytest.mark.parametrize("truth", [0.0, 0.05, 0.2])
+def test_limits_of_a_gap_hold_the_planted_one(truth):
+    rng, inside, runs = np.random.default_rng(6), 0, 1000
+    groups = np.repeat([0, 1], 400)
+    for _ in range(runs):
+        d = (rng.random(800) < np.where(groups == 0, 0.3, 0.3 + truth)).astype(int)
+        gap = disparity.gap("selection_rate", np.ones(800), d, groups)
+        inside += gap.low <= truth <= gap.high
+    assert inside >= stats.binom.ppf(0.001, runs, 0.95)
+
+
+def test_limits_of_the_range_of_six_equal_groups_hold_zero():
+    rng, inside = np.random.default_rng(9), 0
+    groups = np.arange(600) % 6
+    for _ in range(300):
+        d = (rng.random(600) < 0.5).astype(int)
+        gap = disparity.gap("selection_rate", d, d, groups)
+        inside += gap.low <= 0 and gap.high >= gap.difference
+    assert inside >= stats.binom.ppf(0.001, 300, 0.95)
+
+
+def test_newcombes_example():
+    # Newcombe 1998, table II, row (a): 56 of 70 against 48 of 80, method 10
+    low, high = disparity.newcombe(56 / 70, 70, 48 / 80, 80)
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
 
 
 def test_equal_groups_exceed_chance_as_often_as_they_should():

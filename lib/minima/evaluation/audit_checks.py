@@ -18,17 +18,17 @@ from minima.evaluation.audit import (
     SHORTCUTS,
     Evidence,
     Finding,
-    Limits,
 )
+from minima.evaluation.limits import Limits
 from minima.evaluation.rates import share
 from minima.evaluation.shortcuts import find_shortcuts
 
 _RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
-_RESAMPLES, _DRAWS = 1999, 999
+_RESAMPLES, _DRAWS = 1999, 499
 _LEVEL = 0.05  # of false blocks, shared among the checks of a question
 
 
-def coverage(evidence: Evidence, limits: Limits, seed: int) -> Iterator[Finding]:
+def coverage(evidence: Evidence, limits: Limits) -> Iterator[Finding]:
     """Values that the deployment has and the test set lacks, weak slices, and shifted features."""
     if not evidence.covered:
         yield Finding(
@@ -93,7 +93,7 @@ def shortcuts(evidence: Evidence, limits: Limits, seed: int) -> Iterator[Finding
             yield Finding(SHORTCUTS, check, OK, text)
 
 
-def groups(evidence: Evidence, limits: Limits, seed: int) -> Iterator[Finding]:
+def groups(evidence: Evidence, limits: Limits) -> Iterator[Finding]:
     """How far apart groups, and their intersections, are in three rates; for classes, accuracy."""
     attributes = dict(evidence.groups)
     if len(attributes) > 1:
@@ -123,7 +123,7 @@ def groups(evidence: Evidence, limits: Limits, seed: int) -> Iterator[Finding]:
             continue
         for rate in asked:
             level = _LEVEL / (len(attributes) * len(asked))
-            yield _gap(evidence, (name, values[kept]), kept, rate, limits, level, seed)
+            yield _gap(evidence, (name, values[kept]), kept, rate, limits, level)
 
 
 def confidence(evidence: Evidence, limits: Limits, seed: int) -> Iterator[Finding]:
@@ -211,14 +211,13 @@ def _gap(
     rate: str,
     limits: Limits,
     level: float,
-    seed: int,
 ) -> Finding:
     if rate == "accuracy":
         labels, decided = np.ones(int(kept.sum()), int), evidence.right[kept].astype(int)
     else:
         labels, decided = evidence.labels[kept], evidence.decided[kept]
     name, values = attribute
-    arguments = (rate, labels, decided, values, None, _RESAMPLES, seed)
+    arguments = (rate, labels, decided, values)
     found = disparity.gap(*arguments)
     check = f"{rate.replace('_', ' ')} by {name}"
     if found.reason:

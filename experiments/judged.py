@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minima.claims.claim import FAILURES_FIRST
-from minima.claims.intervals import Interval
+from minima.statistics.intervals import Interval
 from minima.claims.seeded import Judged
 
 

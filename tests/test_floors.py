@@ -14,7 +14,7 @@ MOST_LINES = 400
 
 # A package may import itself and those on lower floors, never a neighbour: each serves alone.
 FLOORS = {"runtime": 0, "record": 1, "tasks": 2, "sweep": 3, "landscape": 4, "evaluation": 4}
-FLOORS |= {"claims": 5, "launch": 6, "experiments": 6}
+FLOORS |= {"statistics": 0, "claims": 5, "launch": 6, "experiments": 6}
 ENTRANCES = {"__init__.py", "__main__.py"}  # of the package itself: they may import anything
 
 FOREIGN = {

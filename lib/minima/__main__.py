@@ -92,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     replay.set_defaults(run=_replay)
 
+    _add_audit(commands)
+
     probe = commands.add_parser("probe", help="measure what this machine trains per second")
     probe.add_argument("--model", default="cnn_small", help="as for an experiment")
     probe.add_argument("--dataset", default="fashion_mnist", help="as for an experiment")
@@ -102,6 +104,39 @@ def _parser() -> argparse.ArgumentParser:
     )
     probe.set_defaults(run=_probe)
     return parser
+
+
+def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    from minima.evaluation.limits import Limits
+
+    parser = commands.add_parser("audit", help="the four questions before release, of predictions")
+    parser.add_argument("predictions", metavar="PREDICTIONS", help="CSV with a head line, or npz")
+    parser.add_argument("--label", default="label", help="column of classes from 0 (label)")
+    parser.add_argument(
+        "--score",
+        type=_names,
+        default=("score",),
+        metavar="COLUMNS",
+        help="probability of class 1, or one column for each class (score)",
+    )
+    parser.add_argument(
+        "--threshold", type=float, help="of the score, from which the system decides 1"
+    )
+    asked = {
+        "groups": "who must be treated alike: race,sex",
+        "cues": "what may go with the label by accident: ruler",
+        "covered": "what the deployment varies in: city,month",
+    }
+    for name, text in asked.items():
+        parser.add_argument(f"--{name}", type=_names, default=(), metavar="COLUMNS", help=text)
+    parser.add_argument("--deployment", help="CSV or npz with the --covered columns, as deployed")
+    for name, value in Limits().__dict__.items():
+        if name != "confidence":
+            text = f"limit (default {value:g}); see the report"
+            parser.add_argument(f"--{name}", type=type(value), default=value, help=text)
+    parser.add_argument("--seed", type=int, default=0, help="of bootstraps (default 0)")
+    parser.add_argument("--report", default="audit", help="folder for audit.html and audit.md")
+    parser.set_defaults(run=_audit)
 
 
 def _positive(text: str) -> int:
@@ -118,6 +153,10 @@ def _count(text: str) -> int:
 
 def _positives(text: str) -> tuple[int, ...]:
     return tuple(_positive(part) for part in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -197,6 +236,12 @@ def _reproduce(options: argparse.Namespace) -> int:
     command = listing.command(options.claim, options.flags)
     print("$", " ".join(command), flush=True)
     return subprocess.call([sys.executable, *command[1:]])
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from minima.evaluation import audit_command
+
+    return audit_command.run(options)
 
 
 def _replay(options: argparse.Namespace) -> int:

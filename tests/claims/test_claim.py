@@ -8,7 +8,7 @@ from minima.claims import claim as claims
 from minima.claims.choosing import UndecidedError
 from minima.claims.claim import AT_MOST, NUMBER, SIGN, WITHIN, Claim, Measurement, decide
 from minima.claims.evidence import Evidence
-from minima.claims.intervals import Interval, t_interval
+from minima.statistics.intervals import Interval, t_interval
 
 NOTHING = Evidence({}, None, (0,), (1, 2), "sgd")
 

@@ -5,10 +5,10 @@ import pytest
 
 from minima.claims.choosing import reported_hits
 from minima.claims.controls import LEAST_SEEDS, components, enough, run_controls, simulate
-from minima.claims.intervals import t_interval
 from minima.claims.power import detectable_effect
 from minima.claims.two_level import crossed_interval
 from minima.claims.worlds import World
+from minima.statistics.intervals import t_interval
 
 WORLD = World(
     batch_sizes=(16, 256),

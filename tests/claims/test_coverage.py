@@ -1,10 +1,10 @@
-"""What the table at the head of `minima.claims.intervals` says, by simulation."""
+"""What the table at the head of `minima.statistics.intervals` says, by simulation."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from minima.claims.intervals import (
+from minima.statistics.intervals import (
     bca_interval,
     expanded_tail,
     resampling_interval,

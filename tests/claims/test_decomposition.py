@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from minima.claims.decomposition import split_gap
-from minima.claims.intervals import paired_interval, t_interval
 from minima.claims.two_level import crossed_interval
+from minima.statistics.intervals import paired_interval, t_interval
 
 NONE, RATE, UPDATES = frozenset(), frozenset({"rate"}), frozenset({"updates"})
 BOTH = RATE | UPDATES

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from minima.claims.claim import DISPUTED, FAIL, INCONCLUSIVE, PARTIAL, PASS, decide, judge_claim
-from minima.claims.intervals import binomial_interval
 from minima.claims.ledger import CLAIMS, find, judge
 from minima.claims.worlds import World
+from minima.statistics.intervals import binomial_interval
 
 RICH = World(reporting=15, num_test=4000, luck=0.03, oddity=0.1, num_validation=4000)
 POOR = {"reporting": 5, "choosing": 4, "num_test": 150}

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from minima.claims.intervals import Interval, paired_interval, t_quantile
 from minima.claims.two_level import (
     crossed_bootstrap_interval,
     crossed_interval,
     largest_disagreement,
     two_level_interval,
 )
+from minima.statistics.intervals import Interval, paired_interval, t_quantile
 
 SEEDS, EXAMPLES = 10, 400
 
@@ -171,7 +171,7 @@ def test_the_pigeonhole_bootstrap_spreads_as_owen_computed():
     found = crossed_bootstrap_interval(d, resamples=20_000, confidence=0.5)
     from scipy.stats import norm
 
-    from minima.claims.intervals import expanded_tail
+    from minima.statistics.intervals import expanded_tail
 
     expected = 2 * norm.isf(expanded_tail(5, 0.5)) * sigma
     assert found.high - found.low == pytest.approx(expected, rel=0.05)

@@ -12,7 +12,7 @@ from minima.claims.claim import FAILURES_FIRST, INCONCLUSIVE, Verdict, failures_
 from minima.claims.evidence import Evidence
 from minima.claims.figures import all_figures, write_figures
 from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, SameLoss, at_same_loss, batch_gap
-from minima.claims.intervals import Interval
+from minima.statistics.intervals import Interval
 from minima.claims.power import detectable_effect
 from minima.claims.protocol import can_branch, split_seeds
 from minima.record.board import Board

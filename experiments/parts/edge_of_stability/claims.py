@@ -13,7 +13,7 @@ from judged import Judged
 from minima.claims.choosing import UndecidedError
 from minima.claims.claim import AT_MOST, NUMBER, SIGN, Claim, Measurement, judge_by_rule
 from minima.claims.evidence import NO_EVIDENCE, Floats
-from minima.claims.intervals import t_interval
+from minima.statistics.intervals import t_interval
 from parts.edge_of_stability.config import ADAM, GD, MOMENTUM
 from parts.edge_of_stability.courses import Course, full_batch, small_batch
 

@@ -12,7 +12,7 @@ import numpy as np
 from judged import Judged, failures_first, spell, verdict_entries, verdict_lines
 from minima.claims.evidence import Floats
 from minima.claims.figures import write_figures
-from minima.claims.intervals import Interval, t_interval
+from minima.statistics.intervals import Interval, t_interval
 from minima.record.board import Board
 from minima.record.files import write_atomically
 from minima.sweep.run import Prepared

@@ -10,7 +10,7 @@ import numpy as np
 from minima.claims.association import granulated_psi, kendall_tau, partial_correlation, sign_errors
 from minima.claims.choosing import UndecidedError
 from minima.claims.evidence import Floats
-from minima.claims.intervals import Interval, t_interval
+from minima.statistics.intervals import Interval, t_interval
 from parts.sharp_vs_flat.arms import Minima
 
 _LEAST = 8  # points of the plane

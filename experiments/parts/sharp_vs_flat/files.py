@@ -10,7 +10,7 @@ import numpy as np
 from judged import Judged, failures_first, verdict_entries
 from minima.claims.choosing import UndecidedError
 from minima.claims.figures import write_figures
-from minima.claims.intervals import Interval
+from minima.statistics.intervals import Interval
 from minima.claims.two_level import crossed_interval
 from minima.record.board import Board
 from minima.record.cells import plain

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from minima.claims.evidence import Floats
-from minima.claims.intervals import Interval, t_interval
+from minima.statistics.intervals import Interval, t_interval
 from minima.landscape import estimators, operators
 from minima.landscape.objective import Chunks, Objective, Params
 from minima.landscape.split import Split, matched_loss, split

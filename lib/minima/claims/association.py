@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from minima.claims.intervals import (
+from minima.statistics.intervals import (
     Floats,
     Indices,
     Interval,

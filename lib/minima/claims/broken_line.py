@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minima.claims.intervals import Floats, Indices, Interval, resampling_intervals
 from minima.claims.steps_to_target import checked_curve
+from minima.statistics.intervals import Floats, Indices, Interval, resampling_intervals
 
 _NOTHING = 1e-20  # a share of the squared spread that is rounding
 

@@ -31,7 +31,7 @@ from dataclasses import asdict, dataclass, field, replace
 from minima.claims.choosing import UndecidedError
 from minima.claims.controls import LEAST_SEEDS, Controls, enough, run_controls
 from minima.claims.evidence import Evidence, Floats
-from minima.claims.intervals import Interval
+from minima.statistics.intervals import Interval
 
 PASS, PARTIAL, FAIL = "PASS", "PARTIAL", "FAIL"
 DISPUTED, INCONCLUSIVE = "DISPUTED", "INCONCLUSIVE"

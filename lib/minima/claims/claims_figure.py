@@ -22,7 +22,6 @@ from minima.claims.claim import (
     failures_first,
 )
 from minima.claims.figure_style import spell
-from minima.claims.intervals import Interval
 from minima.claims.ledger import CLAIMS, find
 from minima.record.figure_style import (
     GREEN,
@@ -39,6 +38,7 @@ from minima.record.figure_style import (
     legend_below,
     minus,
 )
+from minima.statistics.intervals import Interval
 
 _LOOKS = {  # colour, marker
     FAIL: (VERMILLION, "X"),

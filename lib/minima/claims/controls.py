@@ -23,8 +23,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from minima.claims.intervals import Floats, Indices, Interval, binomial_interval, check_confidence
 from minima.claims.power import seeds_needed
+from minima.statistics.intervals import (
+    Floats,
+    Indices,
+    Interval,
+    binomial_interval,
+    check_confidence,
+)
 
 LEAST_SEEDS = 5  # of four, A/A draws repeat each other so often that 6 % are flagged
 FOUND, POWER = 0.9, 0.8

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minima.claims.intervals import Floats, Interval, t_interval
 from minima.claims.two_level import crossed_interval
+from minima.statistics.intervals import Floats, Interval, t_interval
 
 Order = tuple[str, ...]
 Treatment = frozenset[str]

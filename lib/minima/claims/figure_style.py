@@ -1,7 +1,7 @@
 """Intervals in words, as figures have them."""
 
-from minima.claims.intervals import Interval
 from minima.record.figure_style import minus
+from minima.statistics.intervals import Interval
 
 
 def spell(interval: Interval, form: str = "+.2f") -> str:

@@ -30,8 +30,8 @@ from minima.claims.choosing import (
 )
 from minima.claims.decomposition import Split, Treatment, split_gap
 from minima.claims.evidence import Evidence
-from minima.claims.intervals import Interval, t_interval
 from minima.claims.two_level import crossed_interval
+from minima.statistics.intervals import Interval, t_interval
 
 FACTORS = ("rate", "updates")
 UNTREATED: Treatment = frozenset()

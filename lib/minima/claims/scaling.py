@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from minima.claims.intervals import Floats, Indices, Interval, resampling_interval
+from minima.statistics.intervals import Floats, Indices, Interval, resampling_interval
 
 
 @dataclass(frozen=True)

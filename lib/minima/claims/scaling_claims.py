@@ -14,9 +14,9 @@ import numpy as np
 from minima.claims.choosing import UndecidedError, plane_of
 from minima.claims.claim import Measurement
 from minima.claims.evidence import Bools, Curves, Evidence, Floats
-from minima.claims.intervals import Interval, t_interval
 from minima.claims.scaling import rate_exponent
 from minima.claims.steps_to_target import hyperbola
+from minima.statistics.intervals import Interval, t_interval
 
 TARGET = 0.9  # of the way from guessing to what every batch size reaches
 HALF_WAY = 0.5  # batch sizes that do not come so far are left out

@@ -13,7 +13,6 @@ from minima.claims.broken_line import BrokenLine, broken_line
 from minima.claims.choosing import UndecidedError
 from minima.claims.evidence import Evidence, Floats, Plane
 from minima.claims.figure_style import spell, spell_sizes
-from minima.claims.intervals import Indices
 from minima.claims.scaling import BestRate, RateExponent, best_rate, rate_exponent
 from minima.claims.scaling_claims import AT_ONCE, NO_RATE, TargetSteps, target_steps
 from minima.claims.steps_to_target import Hyperbola, hyperbola
@@ -32,6 +31,7 @@ from minima.record.figure_style import (
     of_seeds,
     size_axis,
 )
+from minima.statistics.intervals import Indices
 
 _RESAMPLES = 1000  # as the claims have it
 _LEFT, _WIDE, _HIGH = 0.75, 4.8, 3.3  # inches

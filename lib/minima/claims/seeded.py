@@ -9,7 +9,7 @@ from minima.claims.choosing import UndecidedError
 from minima.claims.claim import Claim, Measurement, Verdict, judge_by_rule, judge_claim
 from minima.claims.controls import LEAST_SEEDS
 from minima.claims.evidence import NO_EVIDENCE
-from minima.claims.intervals import Interval, binomial_interval, t_interval
+from minima.statistics.intervals import Interval, binomial_interval, t_interval
 
 Judged = tuple[Claim, Verdict]
 

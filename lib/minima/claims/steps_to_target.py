@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minima.claims.intervals import Floats, Indices, Interval, resampling_intervals
+from minima.statistics.intervals import Floats, Indices, Interval, resampling_intervals
 
 PERFECT, DIMINISHING, PLATEAU = "perfect", "diminishing", "plateau"
 _WITHIN = 0.1  # of slope -1 or 0: what Shallue's figure counts as straight, by eye

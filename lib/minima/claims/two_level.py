@@ -36,7 +36,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minima.claims.intervals import (
+from minima.statistics.intervals import (
     Floats,
     Interval,
     check_confidence,

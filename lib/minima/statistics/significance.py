@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from minima.claims.intervals import Floats, checked
+from minima.statistics.intervals import Floats, checked
 
 Alternative = Literal["two-sided", "greater", "less"]
 

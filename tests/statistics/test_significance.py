@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from minima.claims.significance import holm, permutation_test, sign_flip_test
+from minima.statistics.significance import holm, permutation_test, sign_flip_test
 
 ALTERNATIVES = ("two-sided", "greater", "less")
 RNG = np.random.default_rng(0)
@@ -89,7 +89,7 @@ def test_many_pairs_are_drawn_and_the_data_count():
 def test_drawn_and_enumerated_agree(monkeypatch):
     a, b = RNG.normal(0.8, 1, 8), RNG.normal(0, 1, 8)
     exact = sign_flip_test(a - b).p, permutation_test(a, b).p
-    monkeypatch.setattr("minima.claims.significance.MOST_EXACT", 1)
+    monkeypatch.setattr("minima.statistics.significance.MOST_EXACT", 1)
     drawn = sign_flip_test(a - b).p, permutation_test(a, b).p
     assert drawn == pytest.approx(exact, abs=0.005)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from minima.claims.intervals import (
+from minima.statistics.intervals import (
     Interval,
     bca_interval,
     binomial_interval,

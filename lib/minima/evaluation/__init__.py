@@ -1,0 +1,1 @@
+"""What a minimum does: metrics, with error bars, of anybody's arrays."""

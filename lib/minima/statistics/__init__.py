@@ -1,0 +1,1 @@
+"""Intervals and tests, for whoever has arrays: nothing here knows of sweeps or claims."""

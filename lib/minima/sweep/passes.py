@@ -92,5 +92,5 @@ def means(
         return jnp.full((2,), jnp.nan, task.model.dtype), jnp.zeros((), bool)
     whole = evaluation_pass(task, variables, arrays, inputs, labels, n, begin_pass(task))
     sums = whole.sums
-    one = whole.low == whole.high if task.tolerance is None else jnp.zeros((), bool)
-    return jnp.stack([sums.loss, sums.correct]) / sums.weight, one
+    found = jnp.stack([sums.loss, sums.correct]) / sums.weight
+    return found, whole.low == whole.high if task.tolerance is None else jnp.zeros((), bool)

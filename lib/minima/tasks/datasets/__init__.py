@@ -3,9 +3,16 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import cifar, markov, mnist1d, npz, text
+from minima.tasks.datasets import cifar, markov, mnist1d, npz, opinions, queue, text
 from minima.tasks.datasets.arrays import check_arrays
-from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
+from minima.tasks.datasets.dataset import (
+    PERMUTED,
+    Dataset,
+    Generator,
+    Kind,
+    Split,
+    split_validation,
+)
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
 from minima.tasks.datasets.mnist import load_idx_files
 
@@ -36,8 +43,11 @@ NAMES = {
     "kjv": "436,248 characters of the King James Bible, in windows of --window",
     "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
     "markov_infinite": "the source of markov, every training sequence drawn anew",
+    "opinions": "5,000 + 4,000 generated opinions of 64 people: how many friends agree (a graph)",
+    "queue": "5,000 + 4,000 generated sequences of 32 events: how many still wait at the end",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
+    "permuted:NAME": "any of these with pixels, samples, tokens or nodes in one random order",
 }
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
@@ -52,6 +62,7 @@ def load(
     test_examples: int = 0,
     window: int = WINDOW,
     train_examples: int = 0,
+    image_size: int = 0,
 ) -> Dataset:
     """Loads the dataset that --dataset names.
 
@@ -63,13 +74,19 @@ def load(
         10,000 fresh signals for mnist1d_infinite.
     window: tokens in one example of a text or a Markov source.
     train_examples: size of the training set after validation was taken off; 0 for all of it.
+    image_size: images are averaged down to so many pixels a side; 0 leaves them as they are.
 
     Raises UserError if a name, an option or a file is wrong, or an option does not apply.
     """
-    key, path = _parse(name)
-    _check_options(name, key, data_dir, test_examples, window)
-    whole = _load(key, path, data_dir, validation_fraction, test_examples, window)
-    return whole.shortened(train_examples) if train_examples else whole
+    inner = name.removeprefix(PERMUTED)
+    key, path = _parse(inner)
+    _check_options(inner, key, data_dir, test_examples, window)
+    found = _load(key, path, data_dir, validation_fraction, test_examples, window)
+    if image_size:
+        found = found.resized(image_size)
+    if inner != name:
+        found = found.permuted()
+    return found.shortened(train_examples) if train_examples else found
 
 
 def _load(
@@ -85,6 +102,10 @@ def _load(
     if key in TEST_EXAMPLES:
         settings = mnist1d.Settings(shuffle_seq=key == "mnist1d_shuffled")
         return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)
+    if key == "opinions":
+        return opinions.load_opinions(opinions.Settings(), validation_fraction)
+    if key == "queue":
+        return queue.load_queue(queue.Settings(), validation_fraction)
     if key == "markov":
         return markov.load_markov(markov.Settings(), window, validation_fraction)
     if key == "kjv":

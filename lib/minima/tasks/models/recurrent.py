@@ -59,15 +59,32 @@ class Layer(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, time, features) to the states (n, time, hidden); the first state is zero."""
-        given, inside = wide(self.inputs(jnp.moveaxis(x, 1, 0))), None
-        if self.cell == "gru":
-            given, inside = jnp.split(given, [2 * self.hidden], axis=2)
-            bias = jnp.broadcast_to(self.reset_bias[...], inside.shape)
-            given = jnp.concatenate([given, bias], axis=2)
+        given, inside = self._given(jnp.moveaxis(x, 1, 0))
         step, start = _STEPS[self.cell]
         matrix = self.state[...].astype(self.dtype)
         states = recur(step, start, self.backwards, given, inside, matrix)
         return jnp.moveaxis(states, 0, 1).astype(x.dtype)
+
+    def _given(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+        """What of x (..., features) goes to the gates, and what the reset gate leaves alone."""
+        given, inside = wide(self.inputs(x)), None
+        if self.cell == "gru":
+            given, inside = jnp.split(given, [2 * self.hidden], axis=-1)
+            bias = jnp.broadcast_to(self.reset_bias[...], inside.shape)
+            given = jnp.concatenate([given, bias], axis=-1)
+        return given, inside
+
+    @property
+    def carried(self) -> int:
+        """Arrays that a step hands on to the next; the first is the state."""
+        return _STEPS[self.cell][1]
+
+    def step(self, x: jax.Array, carry: Carry) -> Carry:
+        """One step in time from inputs (n, features): what is carried, each (n, hidden)."""
+        given, inside = self._given(x)
+        matrix = self.state[...].astype(self.dtype)
+        held = given + wide(carry[0].astype(self.dtype) @ matrix)
+        return _STEPS[self.cell][0](carry, held, inside)
 
 
 def _rnn(carry: Carry, held: jax.Array, inside: None) -> Carry:

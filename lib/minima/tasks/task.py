@@ -21,6 +21,7 @@ from minima.tasks.models import (
     State,
     Training,
     architecture,
+    trainable,
 )
 from minima.tasks.models.sequence import length_of
 from minima.tasks.objectives import Sums
@@ -147,6 +148,7 @@ class ModelChoice:
       base_width: where the two are the same.
       remat: whether blocks are computed again on the way back.
       attention_chunk: positions that attention looks at together; 0: all.
+      trainable: which parameters training moves.
     """
 
     name: str
@@ -159,6 +161,7 @@ class ModelChoice:
     activation: str = "default"
     remat: bool = False
     attention_chunk: int = 0
+    trainable: str = trainable.ALL
 
 
 def make_task(
@@ -185,7 +188,7 @@ def make_task(
     Raises:
       UserError: the model or the augmentation can't read this kind of data, the images are too
         small for the model, or the model has no such norm, activation, width, depth,
-        parametrisation, blocks or attention.
+        parametrisation, blocks, attention or parameters.
     """
     if choice.name == "default":
         choice = replace(choice, name=_DEFAULT_MODELS[dataset.kind])
@@ -216,7 +219,9 @@ def make_task(
         attention_chunk=choice.attention_chunk,
     )
     _check_length(choice, settings)
-    model = Model(choice.name, settings)
+    model = Model(choice.name, settings, choice.trainable)
+    if choice.trainable != trainable.ALL:
+        trainable.mask(model)  # refuses what matches nothing
     return Task(model, dataset.kind, augmentation, dataset.generator, loss), dataset
 
 

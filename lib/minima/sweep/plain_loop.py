@@ -120,7 +120,7 @@ def _examples(
     """Inputs, labels, weights and everything random of the examples at these places."""
     task, features, seed = plan.recipe.task, plan.recipe.features, np.int32(cell["seed"])
     # These are the same in every phase.
-    hyper = jax.tree.map(lambda by_phase: by_phase[0], plan.order(cell).schedule.hyper)
+    hyper = jax.tree.map(lambda by_phase: by_phase[0], plan.order(cell, fresh=False).schedule.hyper)
 
     def keys(purpose: Purpose) -> jax.Array:
         return example_keys(seed, purpose, epoch, position)

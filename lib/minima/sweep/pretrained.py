@@ -202,7 +202,7 @@ def _pretrained_cell(config: SweepConfig, grid: Grid, cell: Cell) -> int:
         return grid.index(there)
     except ValueError as error:
         raise UserError(
-            f"--initial_weights={asked.initial_weights}: no cell with {error}; name its cells by "
+            f"--initial_weights={asked.initial_weights}: {error}; name its cells by "
             "--trunk_batch_size and --trunk_learning_rate, and choose --seeds that it has"
         ) from error
 

@@ -119,6 +119,7 @@ class EosConfig:
             "norm": (("default", "none", "layer", "group"), "none"),
             "augmentation": (("none",), "none"),
             "parametrisation": (("standard",), "standard"),
+            "trainable": (("all",), "all"),
         }
         for name, (allowed, use) in plain.items():
             if (value := getattr(task, name)) not in allowed:

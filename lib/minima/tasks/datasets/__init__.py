@@ -3,7 +3,16 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import cifar, markov, mnist1d, npz, opinions, queue, text
+from minima.tasks.datasets import (
+    cifar,
+    markov,
+    mnist1d,
+    mnist1d_targets,
+    npz,
+    opinions,
+    queue,
+    text,
+)
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import (
     PERMUTED,
@@ -39,6 +48,9 @@ NAMES = {
     "cifar100": "50,000 + 10,000 colour images of 100 classes: --data_dir or a download",
     "mnist1d": "4,000 + 1,000 generated signals, or more test signals with --test_examples",
     "mnist1d_shuffled": "mnist1d with the points of every signal in one random order",
+    "mnist1d_near": "12,000 + 4,000 signals of mnist1d's digits, sheared further, in more noise",
+    "mnist1d_far": "12,000 + 4,000 signals of ten other strokes in mnist1d's settings",
+    "mnist1d_near_shuffled": "mnist1d_near with the points of every signal in one random order",
     "mnist1d_infinite": "every training signal of mnist1d's kind drawn anew; 10,000 to test on",
     "kjv": "436,248 characters of the King James Bible, in windows of --window",
     "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
@@ -106,6 +118,8 @@ def _load(
         return opinions.load_opinions(opinions.Settings(), validation_fraction)
     if key == "queue":
         return queue.load_queue(queue.Settings(), validation_fraction)
+    if key in mnist1d_targets.TARGETS:
+        return mnist1d_targets.load_target(key, validation_fraction)
     if key == "markov":
         return markov.load_markov(markov.Settings(), window, validation_fraction)
     if key == "kjv":

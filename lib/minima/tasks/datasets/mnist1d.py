@@ -42,6 +42,7 @@ class Settings:
     shuffle_seq: puts the points in one random order, the same for all, as a control.
     final_seq_length: points of a finished signal.
     seed: of everything.
+    strokes: the shapes, one a class, all of as many points.
     """
 
     num_samples: int = 5000
@@ -55,11 +56,12 @@ class Settings:
     shuffle_seq: bool = False
     final_seq_length: int = 40
     seed: int = 42
+    strokes: tuple[tuple[float, ...], ...] = STROKES
 
     @property
     def width(self) -> int:
         """Points of a signal between its stretching and its final resampling."""
-        return len(STROKES[0]) + self.padding[1]
+        return len(self.strokes[0]) + self.padding[1]
 
 
 def load_mnist1d(settings: Settings, test_examples: int, validation_fraction: float) -> Dataset:
@@ -160,7 +162,7 @@ def stretched_templates(settings: Settings) -> np.ndarray:
 
     In template units; exactly 0 where, and only where, there is padding.
     """
-    x = np.asarray(STROKES, dtype=np.float64)
+    x = np.asarray(settings.strokes, dtype=np.float64)
     x = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
     x = (x - x[:, :1]) / 6 + EPSILON
     low, high = settings.padding

@@ -3,7 +3,7 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import cifar, markov, mnist1d, npz, text
+from minima.tasks.datasets import cifar, derived, markov, mnist1d, npz, text
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
@@ -38,6 +38,7 @@ NAMES = {
     "markov_infinite": "the source of markov, every training sequence drawn anew",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
+    **derived.NAMES,
 }
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
@@ -66,6 +67,11 @@ def load(
 
     Raises UserError if a name, an option or a file is wrong, or an option does not apply.
     """
+    if made := derived.parse(name):
+        derivation, inner = made
+        whole = load(inner, data_dir, validation_fraction, test_examples, window)
+        whole = derived.derived(derivation, whole, name)
+        return whole.shortened(train_examples) if train_examples else whole
     key, path = _parse(name)
     _check_options(name, key, data_dir, test_examples, window)
     whole = _load(key, path, data_dir, validation_fraction, test_examples, window)

@@ -16,13 +16,14 @@ isn't so overfits, and so does a network with a wrong target; and a penalty that
 back looks like a network too small. `Named.test` is the run that would tell.
 """
 
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import ArrayLike
+import math
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from statistics import median
 
 DATA, ARCHITECTURE, OBJECTIVE, NONE = "data", "architecture", "objective", "none"
 ANSWERS = (NONE, DATA, ARCHITECTURE, OBJECTIVE)
+UNTOLD = "untold"  # for want of curves
 
 # Settled on seeds 100 to 102 of experiments/learned_features.py, before the others were run.
 EXCESS = 0.3  # nats of training loss above the honest one, from which on it is the objective
@@ -30,6 +31,7 @@ SHORT = 0.1  # of accuracy below what is known to be possible, from which on the
 GAP = 0.15  # of accuracy between training and validation, from which on they differ
 AHEAD = 0.08  # of accuracy that validation is ahead of training, once the beginning is over
 BEGINNING = 0.2  # share of the evaluations in which validation may well be ahead
+LEAST = 4  # evaluations
 LATE = 0.25  # share of the evaluations, at the end, whose median counts
 
 
@@ -37,10 +39,10 @@ LATE = 0.25  # share of the evaluations, at the end, whose median counts
 class Curves:
     """One run's log: (E,) each, by evaluation; training values are means since the last one."""
 
-    train_loss: ArrayLike
-    train_accuracy: ArrayLike
-    validation_loss: ArrayLike
-    validation_accuracy: ArrayLike
+    train_loss: Sequence[float]
+    train_accuracy: Sequence[float]
+    validation_loss: Sequence[float]
+    validation_accuracy: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Named:
     """What broke.
 
     Attributes:
-      ingredient: one of ANSWERS.
+      ingredient: one of ANSWERS, or UNTOLD.
       reason: the evidence, in words and numbers.
       also: ingredients that leave the same curves.
       test: what would tell them apart.
@@ -67,10 +69,9 @@ def honest_loss(accuracy: float, classes: int) -> float:
     - (1 - a) ln((1 - a) / (K - 1)). Below chance, a = 1 / K, it is ln K, which needs no knowledge.
     """
     a = min(max(accuracy, 1 / classes), 1.0)
-    rest = 1 - a
-    return float(
-        (-a * np.log(a) if a else 0.0) - (rest * np.log(rest / (classes - 1)) if rest else 0.0)
-    )
+    if a == 1:
+        return 0.0
+    return -a * math.log(a) - (1 - a) * math.log((1 - a) / (classes - 1))
 
 
 def name_ingredient(curves: Curves, classes: int, attainable: float) -> Named:
@@ -81,15 +82,16 @@ def name_ingredient(curves: Curves, classes: int, attainable: float) -> Named:
       classes: of the task, K.
       attainable: validation accuracy that the task is known to allow, of a run that is in order.
 
-    Raises:
-      ValueError: fewer than 4 evaluations are finite.
+    Returns:
+      The answer; UNTOLD where fewer than LEAST evaluations are finite.
     """
-    table = np.array([getattr(curves, name) for name in Curves.__dataclass_fields__], np.float64)
-    table = table[:, np.isfinite(table).all(axis=0)]
-    if table.shape[1] < 4:
-        raise ValueError("the curves have fewer than 4 finite evaluations")
-    late = max(1, round(LATE * table.shape[1]))
-    train_loss, train, _, validation = np.median(table[:, -late:], axis=1)
+    rows = [row for row in zip(*astuple(curves), strict=True) if all(map(math.isfinite, row))]
+    if len(rows) < LEAST:
+        return Named(
+            UNTOLD, f"{len(rows)} evaluations are finite: it diverged, or was not looked at"
+        )
+    end = rows[-max(1, round(LATE * len(rows))) :]
+    train_loss, train, _, validation = (median(column) for column in zip(*end, strict=True))
     excess = train_loss - honest_loss(train, classes)
     reached = f"training {100 * train:.0f} %, validation {100 * validation:.0f} %"
     if excess >= EXCESS:
@@ -100,7 +102,7 @@ def name_ingredient(curves: Curves, classes: int, attainable: float) -> Named:
         )
     if validation >= attainable - SHORT:
         return Named(NONE, f"{reached}, of {100 * attainable:.0f} % known to be possible")
-    if (ahead := _ahead(table)) >= AHEAD:
+    if (ahead := _ahead(rows)) >= AHEAD:
         reason = f"validation is up to {100 * ahead:.0f} points ahead of training"
         return Named(DATA, f"{reason}: training labels are worse")
     if train - validation >= GAP:
@@ -118,13 +120,12 @@ def name_ingredient(curves: Curves, classes: int, attainable: float) -> Named:
     )
 
 
-def _ahead(table: np.ndarray) -> float:
+def _ahead(rows: Sequence[tuple[float, ...]]) -> float:
     """By how much validation accuracy is ahead of training, at most, after the beginning.
 
     A training accuracy is that of the time between two evaluations, so the mean of the two beside
     an evaluation is compared with it.
     """
-    train, validation = table[1], table[3]
-    at = (train[:-1] + train[1:]) / 2
-    begin = int(BEGINNING * len(train))
-    return float(np.max((validation[:-1] - at)[begin:], initial=-1.0))
+    begin = int(BEGINNING * len(rows))
+    later = zip(rows[begin:], rows[begin + 1 :], strict=False)
+    return max(this[3] - (this[1] + following[1]) / 2 for this, following in later)

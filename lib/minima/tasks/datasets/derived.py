@@ -22,7 +22,7 @@ NAMES = {
     "hog:NAME": "histograms of oriented gradients and pixel statistics of images, as vectors",
     "drawN:NAME": "its training examples in the N-th random order, of which --train_examples "
     "takes the first",
-    "shifted:NAME": "validation and test inputs mirrored at the training mean: another distribution",
+    "shifted:NAME": "validation and test inputs mirrored at the mean: another distribution",
     "missing:NAME": "the upper half of the classes left out of the training set",
     "proxy:NAME": "training labels that only say in which half of the classes an example is",
 }

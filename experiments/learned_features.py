@@ -54,7 +54,10 @@ def main(config: LearnedFeaturesConfig) -> int:
     # Train: rates on some draws, planted faults, the deep network; then what reports.
     code = stages.train_all(first, config, "First: rates to choose among, planted faults")
     if code is not None:
-        print(f"run: {place.shown}" + " (not started: --plan_only)" * config.record.plan_only)
+        if config.record.plan_only:
+            more = len(config.arms) * len(config.features.sizes) * len(config.features.draws)
+            print(f"then: {more} more that report, at the rates that these choose")
+            print(f"run: {place.shown} (not started: --plan_only)")
         return code
     rates = stages.chosen_rates(config, first)
     second = stages.second_stage(config, EXPERIMENT, rates)

@@ -9,7 +9,6 @@ import command_line
 from minima import sweep
 from minima.record import results
 from minima.record.tables import Table
-from minima.runtime.errors import UserError
 from parts.learned_features.config import DEEP, Arm, LearnedFeaturesConfig
 from training import train
 
@@ -34,12 +33,6 @@ def first_stage(config: LearnedFeaturesConfig, experiment: str) -> Sweeps:
     sweeps[DEEP] = sweep.prepare(config.deep_sweep(), experiment)
     for fault in config.planted:
         sweeps[fault.name] = sweep.prepare(config.fault_sweep(fault), experiment)
-    network = sweeps[choosing(config.arms[0], config.largest, config.features.choosing_draws[0])]
-    if network.plan.dataset.kind != "image":
-        raise UserError(
-            f"--dataset={config.task.dataset}: holds no images, whose features are compared; use "
-            "e.g. fashion_mnist"
-        )
     return sweeps
 
 
@@ -106,7 +99,10 @@ def train_all(sweeps: Sweeps, config: LearnedFeaturesConfig, title: str) -> int 
     if config.record.plan_only:
         return 0
     code = None
-    for each in sweeps.values():  # a shard takes its part of all of them: none waits for another
+    for number, (name, each) in enumerate(sweeps.items(), 1):
+        if sweep.finished(each) < len(each.plan.part):
+            print(f"{number} of {len(sweeps)}: {name}", flush=True)
+        # A shard takes its part of all of them: none waits for another.
         code = train(each, command_line.flagfile(config))
         if code:
             return code

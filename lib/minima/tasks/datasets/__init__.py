@@ -5,6 +5,7 @@ import difflib
 from minima.runtime.errors import UserError
 from minima.tasks.datasets import (
     cifar,
+    derived,
     markov,
     mnist1d,
     mnist1d_targets,
@@ -61,7 +62,7 @@ NAMES = {
     "needle:DISTANCE": "20,000 + 4,000 generated sequences with one symbol to remember so long",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
-    "permuted:NAME": "any of these with pixels, samples, tokens or nodes in one random order",
+    **derived.NAMES,
 }
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
@@ -92,14 +93,16 @@ def load(
 
     Raises UserError if a name, an option or a file is wrong, or an option does not apply.
     """
-    inner = name.removeprefix(PERMUTED)
-    key, path = _parse(inner)
-    _check_options(inner, key, data_dir, test_examples, window)
+    if made := derived.parse(name):
+        derivation, inner = made
+        options = data_dir, validation_fraction, test_examples, window
+        found = derived.derived(derivation, load(inner, *options, image_size=image_size), name)
+        return found.shortened(train_examples) if train_examples else found
+    key, path = _parse(name)
+    _check_options(name, key, data_dir, test_examples, window)
     found = _load(key, path, data_dir, validation_fraction, test_examples, window)
     if image_size:
         found = found.resized(image_size)
-    if inner != name:
-        found = found.permuted()
     return found.shortened(train_examples) if train_examples else found
 
 

@@ -132,20 +132,9 @@ class Dataset:
         and size divides both H and W.
         """
         _check_size(self, size)
-        shrink = [
-            Split(_block_means(split.inputs, size), split.labels)
-            for split in (self.train, self.validation, self.test)
-        ]
-        mean, std = _mean_and_std(shrink[0].inputs, self.name)
-        return replace(
-            self,
-            train=shrink[0],
-            validation=shrink[1],
-            test=shrink[2],
-            mean=mean,
-            std=std,
-            checksum=_checksum(*shrink, self.edges),
-        )
+        splits = (self.train, self.validation, self.test)
+        shrunk = [Split(_block_means(split.inputs, size), split.labels) for split in splits]
+        return self.remade(*shrunk)
 
     def permuted(self) -> "Dataset":
         """The same examples with their positions in one random order, the same for all of them.
@@ -169,14 +158,7 @@ class Dataset:
             return Split(inputs.reshape(split.inputs.shape), labels)
 
         splits = [moved(split) for split in (self.train, self.validation, self.test)]
-        return replace(
-            self,
-            name=PERMUTED + self.name,
-            train=splits[0],
-            validation=splits[1],
-            test=splits[2],
-            checksum=_checksum(*splits, self.edges),
-        )
+        return self.remade(*splits, name=PERMUTED + self.name)
 
     def shortened(self, count: int) -> "Dataset":
         """The first `count` training examples, in the order that they have.
@@ -194,10 +176,34 @@ class Dataset:
                 f"--train_examples={count}: --dataset={self.name} has {len(self.train)} training "
                 "examples beside validation; use at most that many"
             )
-        train = Split(self.train.inputs[:count], self.train.labels[:count])
-        mean, std = (0.0, 1.0) if self.kind == "tokens" else _mean_and_std(train.inputs, self.name)
-        checksum = _checksum(train, self.validation, self.test, self.edges)
-        return replace(self, train=train, mean=mean, std=std, checksum=checksum)
+        return self.remade(Split(self.train.inputs[:count], self.train.labels[:count]))
+
+    def remade(
+        self,
+        train: Split,
+        validation: Split | None = None,
+        test: Split | None = None,
+        **changes: Any,
+    ) -> "Dataset":
+        """The same with another training set, and other splits where given.
+
+        `changes` are of other attributes; mean, std and checksum are taken anew. Raises UserError
+        where all training inputs are one value.
+        """
+        validation = self.validation if validation is None else validation
+        test = self.test if test is None else test
+        tokens = changes.get("kind", self.kind) == "tokens"
+        mean, std = (0.0, 1.0) if tokens else _mean_and_std(train.inputs, self.name)
+        return replace(
+            self,
+            train=train,
+            validation=validation,
+            test=test,
+            mean=mean,
+            std=std,
+            checksum=_checksum(train, validation, test, self.edges),
+            **changes,
+        )
 
 
 def assemble(

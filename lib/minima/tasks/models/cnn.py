@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from minima.tasks.models.hidden import noted
 from minima.tasks.models.layers import (
     ACTIVATIONS,
     Conv,
@@ -54,7 +55,7 @@ class CNN(nnx.Module):
             stage = self._close if (i + 1) % self.depth == 0 else self._convolve
             x = in_turn(self.remat, stage, [[convolution, norm]], x, training)
         x = self.dense_norm(self.dense(x.reshape(x.shape[0], -1)), training)
-        return self.readout(dropout(self.activate(x), training, layer=0))
+        return self.readout(dropout(noted(self.activate(x)), training, layer=0))
 
     def _convolve(
         self, convolution: Conv, norm: Norm, x: jax.Array, training: Training | None, *_: Any
@@ -138,7 +139,7 @@ class ResNet(nnx.Module):
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Maps images (n, height, width[, channels]) to logits (n, num_classes)."""
         x = x[..., None] if x.ndim == 3 else x
-        x = jax.nn.relu(self.stem_norm(self.stem(x), training))
+        x = noted(jax.nn.relu(self.stem_norm(self.stem(x), training)))
         x = in_turn(self.remat, Block.__call__, [[block] for block in self.blocks], x, training)
         return self.readout(dropout(jnp.mean(x, axis=(1, 2)), training, layer=0))
 

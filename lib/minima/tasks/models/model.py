@@ -19,6 +19,7 @@ from minima.runtime.mesh import spread
 from minima.tasks.models import mup, sharding, trainable
 from minima.tasks.models.cnn import CNN, ResNet, SignalCNN
 from minima.tasks.models.graph import GraphNetwork
+from minima.tasks.models.hidden import watched
 from minima.tasks.models.layers import ACTIVATIONS, Training
 from minima.tasks.models.mlp import MLP
 from minima.tasks.models.recurrent import Recurrent
@@ -213,6 +214,18 @@ class Model:
         logits = module(inputs, training)
         logits = logits.astype(self.dtype) if narrow else logits
         return logits, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+
+    def hidden(self, params: Params, state: State, inputs: jax.Array) -> tuple[jax.Array, ...]:
+        """What every hidden layer makes of prepared inputs (n, *input_shape), in their order.
+
+        Each is (n, ...), floating, after its activation and as an evaluation has it: layers of an
+        MLP or a recurrent network, convolutions (after pooling) and dense layer of a CNN, stem and
+        blocks of a residual network, blocks of a transformer; none for a linear model.
+        """
+        plain = replace(self, settings=replace(self.settings, remat=False))
+        with watched() as layers:
+            plain.apply(params, state, inputs)
+        return tuple(layers)
 
     def count_parameters(self) -> int:
         """Number of trainable scalars."""

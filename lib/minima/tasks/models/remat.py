@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from minima.tasks.models.hidden import noted
 from minima.tasks.models.layers import Training
 
 # (*parts, x, training, number) -> x; of parameters it uses those of its parts alone.
@@ -44,7 +45,7 @@ def in_turn(
     """
     if not remat:
         for number, parts in enumerate(blocks, first):
-            x = block(*parts, x, training, number)
+            x = noted(block(*parts, x, training, number))
         return x
     lists = [nnx.List(parts) for parts in blocks]
     split = [nnx.split(modules) for modules in lists]

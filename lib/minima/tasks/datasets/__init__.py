@@ -3,7 +3,7 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import cifar, markov, mnist1d, npz, text
+from minima.tasks.datasets import chirps, cifar, markov, mnist1d, npz, text
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
@@ -30,6 +30,7 @@ NAMES = {
     "mnist": "60,000 + 10,000 images of digits: --data_dir or a download",
     "cifar10": "50,000 + 10,000 colour images of 10 classes: --data_dir or a download",
     "cifar100": "50,000 + 10,000 colour images of 100 classes: --data_dir or a download",
+    "chirps": "1,200 + 600 spectrograms of made-up bird calls, or --data_dir with SPECIES/*.wav",
     "mnist1d": "4,000 + 1,000 generated signals, or more test signals with --test_examples",
     "mnist1d_shuffled": "mnist1d with the points of every signal in one random order",
     "mnist1d_infinite": "every training signal of mnist1d's kind drawn anew; 10,000 to test on",
@@ -40,7 +41,7 @@ NAMES = {
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
 }
 # The datasets to which an option applies.
-DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
+DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100", "chirps")
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
 WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH")
 
@@ -85,6 +86,8 @@ def _load(
     if key in TEST_EXAMPLES:
         settings = mnist1d.Settings(shuffle_seq=key == "mnist1d_shuffled")
         return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)
+    if key == chirps.NAME:
+        return chirps.load_chirps(data_dir, validation_fraction)
     if key == "markov":
         return markov.load_markov(markov.Settings(), window, validation_fraction)
     if key == "kjv":

@@ -4,6 +4,7 @@ import difflib
 
 from minima.runtime.errors import UserError
 from minima.tasks.datasets import (
+    chirps,
     cifar,
     derived,
     markov,
@@ -48,6 +49,7 @@ NAMES = {
     "mnist": "60,000 + 10,000 images of digits: --data_dir or a download",
     "cifar10": "50,000 + 10,000 colour images of 10 classes: --data_dir or a download",
     "cifar100": "50,000 + 10,000 colour images of 100 classes: --data_dir or a download",
+    "chirps": "1,200 + 600 spectrograms of made-up bird calls, or --data_dir with SPECIES/*.wav",
     "mnist1d": "4,000 + 1,000 generated signals, or more test signals with --test_examples",
     "mnist1d_shuffled": "mnist1d with the points of every signal in one random order",
     "mnist1d_near": "12,000 + 4,000 signals of mnist1d's digits, sheared further, in more noise",
@@ -65,7 +67,7 @@ NAMES = {
     **derived.NAMES,
 }
 # The datasets to which an option applies.
-DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
+DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100", "chirps")
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
 WINDOWED = ("kjv", "markov", "markov_infinite", "needle:DISTANCE", "text:PATH")
 
@@ -125,6 +127,8 @@ def _load(
         return queue.load_queue(queue.Settings(), validation_fraction)
     if key in mnist1d_targets.TARGETS:
         return mnist1d_targets.load_target(key, validation_fraction)
+    if key == chirps.NAME:
+        return chirps.load_chirps(data_dir, validation_fraction)
     if key == "markov":
         return markov.load_markov(markov.Settings(), window, validation_fraction)
     if key == "needle:DISTANCE":

@@ -3,7 +3,7 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import cifar, markov, mnist1d, npz, text
+from minima.tasks.datasets import cifar, leaks, markov, mnist1d, npz, text, tickets
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
@@ -33,6 +33,9 @@ NAMES = {
     "mnist1d": "4,000 + 1,000 generated signals, or more test signals with --test_examples",
     "mnist1d_shuffled": "mnist1d with the points of every signal in one random order",
     "mnist1d_infinite": "every training signal of mnist1d's kind drawn anew; 10,000 to test on",
+    "mnist1d_copied": "mnist1d with a fault: validation signals are training signals too",
+    "mnist1d_labelled": "mnist1d with a fault: ten more points that give the label away",
+    "tickets": "1,200 + 1,000 generated support tickets of four kinds, as words",
     "kjv": "436,248 characters of the King James Bible, in windows of --window",
     "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
     "markov_infinite": "the source of markov, every training sequence drawn anew",
@@ -41,7 +44,8 @@ NAMES = {
 }
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
-TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
+_LEAKING = {"mnist1d_copied": leaks.load_copied, "mnist1d_labelled": leaks.load_labelled}
+TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite", *_LEAKING)
 WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH")
 
 
@@ -82,6 +86,10 @@ def _load(
 ) -> Dataset:
     if key in ("mnist1d_infinite", "markov_infinite"):
         return _load_infinite(key, validation_fraction, test_examples, window)
+    if key in _LEAKING:
+        return _LEAKING[key](test_examples, validation_fraction)
+    if key == "tickets":
+        return tickets.load_tickets(tickets.Settings(), validation_fraction)
     if key in TEST_EXAMPLES:
         settings = mnist1d.Settings(shuffle_seq=key == "mnist1d_shuffled")
         return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)

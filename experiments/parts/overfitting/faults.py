@@ -20,7 +20,7 @@ class Fault:
     """Runs of one program.
 
     Attributes:
-      name: of its sweep.
+      name: of the program, which --faults takes.
       task: data and network.
       optimizer: the update rule.
       truth: by learning rate, what is wrong with runs at it.
@@ -41,48 +41,53 @@ def _task(dataset: str, **options: object) -> TaskConfig:
 
 FAULTS = (
     Fault(
-        "fault_rate_adam",
+        "rate_adam",
         _task("mnist1d_infinite"),
         "adam",
         {1e-5: UNDERFIT, 3e-3: HEALTHY, 1e-2: HEALTHY, 0.5: UNSTABLE, 1.0: UNSTABLE},
         "fresh examples without end; too small a rate, two good ones, two too large",
     ),
     Fault(
-        "fault_rate_momentum",
+        "rate_momentum",
         _task("mnist1d_infinite"),
         "momentum",
         {1e-4: UNDERFIT, 0.03: HEALTHY, 0.1: HEALTHY, 3.0: UNSTABLE, 10.0: UNSTABLE},
         "the same with momentum",
     ),
     Fault(
-        "fault_small_model",
+        "small_model",
         _task("mnist1d", model="linear", width=0, depth=0),
         "adam",
         {3e-3: UNDERFIT, 1e-2: UNDERFIT},
         "a linear model of what is not linear",
     ),
     Fault(
-        "fault_small_data",
+        "small_data",
         _task("mnist1d", train_examples=150),
         "adam",
         {1e-3: OVERFIT, 2e-3: OVERFIT, 4e-3: OVERFIT, 8e-3: OVERFIT},
         "150 examples",
     ),
     Fault(
-        "fault_copied_rows",
+        "copied_rows",
         _task("mnist1d_copied"),
         "adam",
         {3e-3: LEAKING, 6e-3: LEAKING},
         "validation rows are training rows too",
     ),
     Fault(
-        "fault_label_in_input",
+        "label_in_input",
         _task("mnist1d_labelled"),
         "adam",
         {3e-3: LEAKING, 6e-3: LEAKING},
         "a feature gives the label away, and is empty in the test set",
     ),
 )
+
+
+def chosen(names: tuple[str, ...]) -> list[Fault]:
+    """The programs with these names."""
+    return [fault for fault in FAULTS if fault.name in names]
 
 
 def sweep_of(fault: Fault, seeds: tuple[int, ...], steps: int) -> SweepConfig:

@@ -36,7 +36,7 @@ DIAGNOSES = (UNSTABLE, LEAKING, OVERFIT, UNDERFIT, HEALTHY)
 
 LEAST_ROWS = 5  # fewer show no course
 JUMP, RECOVERED = 0.10, 1.2
-SPIKE, STUCK, FLAT = 1.5, 0.98, 0.05
+SPIKE, STUCK, FLAT = 1.5, 0.98, 0.10
 TEST_GAP, TEST_RATIO = 0.2, 1.5
 TOO_GOOD, TOO_CLOSE = 0.005, 1.5
 RISE, RISE_OF_START, NOISES = 0.10, 0.02, 4.0
@@ -70,11 +70,13 @@ class Curves:
         """Refuses curves that show no course.
 
         Raises:
-          ValueError: fewer than LEAST_ROWS rows, or columns of different lengths.
+          ValueError: fewer than LEAST_ROWS rows, all of them finite, or columns of different
+            lengths.
         """
         if not len(self.where) == len(self.train) == len(self.validation):
             raise ValueError("columns differ in length")
-        if len(self.where) < LEAST_ROWS:
+        finite = np.isfinite(self.train).all() and np.isfinite(self.validation).all()
+        if len(self.where) < LEAST_ROWS and (finite or not len(self.where)):
             raise ValueError(f"{len(self.where)} rows; a course needs {LEAST_ROWS} or more")
 
 
@@ -135,8 +137,10 @@ def _stuck(curves: Curves) -> bool:
         chance = math.log(curves.classes)
         return bool(spike > SPIKE * chance and _end(train) > STUCK * chance)
     low, high = np.quantile(rest, [0.1, 0.9])
+    trend = np.median(rest[: len(rest) // 2]) - np.median(rest[len(rest) // 2 :])
+    still = high - low < FLAT * middle and abs(trend) < FLAT / 4 * middle
     wanders = np.mean(np.diff(rest) > 0) > 1 / 3
-    return bool(spike > SPIKE * middle and high - low < FLAT * middle and wanders)
+    return bool(spike > SPIKE * middle and still and wanders)
 
 
 def _leaking(curves: Curves) -> Diagnosis | None:

@@ -58,8 +58,9 @@ def of_cell(cell: Cell, classes: int | None) -> Curves:
     train, validation, where = (
         np.asarray(course[name], np.float64) for name in ("train_loss", "validation_loss", "step")
     )
-    if cell["status"] == "diverged" and len(train):  # its last row may be finite and absurd
-        train = np.append(train[:-1], np.nan)
+    if cell["status"] == "diverged":  # where that was seen is no row of the trajectory
+        where = np.append(where, cell["steps"])
+        train, validation = np.append(train, np.nan), np.append(validation, np.nan)
     if not np.isfinite(validation).any() and np.isfinite(train).any():
         raise ValueError("no validation loss; train with a --validation_fraction")
     test = cell.get("test_loss")

@@ -75,6 +75,22 @@ def _parser() -> argparse.ArgumentParser:
     measure.add_argument("--dtype", choices=("float32", "float64"), help="default: as trained")
     measure.set_defaults(run=_measure)
 
+    diagnose = commands.add_parser(
+        "diagnose", help="what a training log shows: overfit, underfit, unstable, leaking, healthy"
+    )
+    diagnose.add_argument(
+        "log",
+        metavar="RUN_OR_CSV",
+        help="a run's directory or URL, or a CSV with epoch or step, train_loss and val_loss",
+    )
+    diagnose.add_argument(
+        "--classes",
+        type=_positive,
+        default=None,
+        help="that the network tells apart, where the log does not say it",
+    )
+    diagnose.set_defaults(run=_diagnose)
+
     claims = commands.add_parser("claims", help="the claims that runs are judged on")
     claims.add_argument("claim", metavar="ID", nargs="?", help="one of them, with its tolerance")
     claims.set_defaults(run=_claims)
@@ -218,6 +234,13 @@ def _measure(options: argparse.Namespace) -> int:
         measure_run(plan, run.path, request, mesh)
     except OSError as error:
         raise UserError(f"{error.filename or options.run_dir}: {error.strerror}") from error
+    return 0
+
+
+def _diagnose(options: argparse.Namespace) -> int:
+    from minima.claims import diagnosis_report, logs
+
+    print(diagnosis_report.report(logs.read(options.log, options.classes)))
     return 0
 
 

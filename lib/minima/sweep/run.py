@@ -168,6 +168,7 @@ def _execute(prepared: Prepared, flagfile: str, progress: Progress | None) -> in
             run.update_info(
                 resolved=plan.resolved(),
                 model=model,
+                classes=plan.dataset.num_classes,
                 devices=devices.description(),
                 cells=len(plan.part),
             )

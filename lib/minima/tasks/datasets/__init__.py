@@ -7,6 +7,7 @@ from minima.tasks.datasets import (
     chirps,
     cifar,
     derived,
+    leaks,
     markov,
     mnist1d,
     mnist1d_targets,
@@ -15,6 +16,7 @@ from minima.tasks.datasets import (
     opinions,
     queue,
     text,
+    tickets,
 )
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import (
@@ -56,6 +58,9 @@ NAMES = {
     "mnist1d_far": "12,000 + 4,000 signals of ten other strokes in mnist1d's settings",
     "mnist1d_near_shuffled": "mnist1d_near with the points of every signal in one random order",
     "mnist1d_infinite": "every training signal of mnist1d's kind drawn anew; 10,000 to test on",
+    "mnist1d_copied": "mnist1d with a fault: validation signals are training signals too",
+    "mnist1d_labelled": "mnist1d with a fault: ten more points that give the label away",
+    "tickets": "1,200 + 1,000 generated support tickets of four kinds, as words",
     "kjv": "436,248 characters of the King James Bible, in windows of --window",
     "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
     "markov_infinite": "the source of markov, every training sequence drawn anew",
@@ -70,6 +75,10 @@ NAMES = {
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100", "chirps")
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
 WINDOWED = ("kjv", "markov", "markov_infinite", "needle:DISTANCE", "text:PATH")
+DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
+_LEAKING = {"mnist1d_copied": leaks.load_copied, "mnist1d_labelled": leaks.load_labelled}
+TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite", *_LEAKING)
+WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH")
 
 
 def load(
@@ -118,6 +127,10 @@ def _load(
 ) -> Dataset:
     if key in ("mnist1d_infinite", "markov_infinite"):
         return _load_infinite(key, validation_fraction, test_examples, window)
+    if key in _LEAKING:
+        return _LEAKING[key](test_examples, validation_fraction)
+    if key == "tickets":
+        return tickets.load_tickets(tickets.Settings(), validation_fraction)
     if key in TEST_EXAMPLES:
         settings = mnist1d.Settings(shuffle_seq=key == "mnist1d_shuffled")
         return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)

@@ -72,6 +72,42 @@ def sequences():
     )
 
 
+@pytest.fixture(scope="session")
+def partly(sequences):
+    """`sequences` that ask for the last four symbols only."""
+
+    def silenced(split):
+        labels = split.labels.copy()
+        labels[:, :-4] = -1
+        return Split(split.inputs, labels)
+
+    parts = {name: silenced(getattr(sequences, name)) for name in ("train", "validation", "test")}
+    return dataclasses.replace(sequences, **parts)
+
+
+@pytest.fixture(scope="session")
+def numbers():
+    """Signals of two channels, 97 of length 9; the label is the sum of the second, with noise."""
+    rng = np.random.default_rng(3)
+
+    def split(n):
+        signals = rng.normal(size=(n, 9, 2)).astype(np.float32)
+        labels = signals[..., 1].sum(axis=1) + 0.1 * rng.normal(size=n)
+        return Split(signals, labels.astype(np.float32))
+
+    made = assemble(
+        "numbers",
+        split(121),
+        split(60),
+        num_classes=1,
+        kind="signal",
+        validation_fraction=24 / 121,
+        licence="none",
+        source="made here",
+    )
+    return dataclasses.replace(made, tolerance=1.0)
+
+
 def drawn(key):
     """A picture like those of `blobs`, drawn by a key."""
     label_key, noise_key = jax.random.split(key)
@@ -90,7 +126,7 @@ def endless(dataset):
 
 
 @pytest.fixture(scope="session")
-def make(dataset, sequences, endless):
+def make(dataset, sequences, endless, partly, numbers):
     """make(batch_sizes=…, budget=…, model=…, data="blobs", any training or engine field).
 
     `wide` pins the wider micro-steps, which no flag asks for.
@@ -110,6 +146,7 @@ def make(dataset, sequences, endless):
         assert not values, f"no such settings: {values}"
         config = SweepConfig(**parts)
         sources = {"blobs": dataset, "sequences": sequences, "endless": endless}
+        sources |= {"partly": partly, "numbers": numbers}
         task, data = fit_task(config, sources[values_source])
         plan = make_plan(config, task, data)
         if not wide:

@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from minima.tasks.objectives import LOSSES, classification
+from minima.tasks.objectives import LOSSES, classification, regression
 
 classify = jax.jit(classification, static_argnames="loss")
 gradient_of = jax.jit(
@@ -186,3 +186,31 @@ def test_padded_sequences_leave_no_trace(sequences, wild):
 def test_a_uniform_guess_costs_the_logarithm_of_the_vocabulary():
     sums = classify(np.zeros((2, 3, 63)), np.ones((2, 3), np.int32), np.ones(2))
     np.testing.assert_allclose(sums.loss / sums.weight, np.log(63), rtol=1e-15)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_labels_that_ask_for_nothing_are_left_out(sequences, loss):
+    logits, labels, weights = sequences
+    part = np.where(np.arange(7) < 4, -1, labels)
+    found = classification(logits, part, weights, 0.1, loss, ignores=True)
+    asked = classification(logits[:, 4:], labels[:, 4:], weights, 0.1, loss)
+    np.testing.assert_allclose(found, asked, rtol=1e-13)
+    gradient = jax.grad(lambda x: classification(x, part, weights, ignores=True).loss)(logits)
+    assert not gradient[:, :4].any()
+    assert gradient[0, 4:].any()
+
+
+def test_a_regression_is_judged_by_its_squared_error(sequences):
+    logits, _, weights = sequences
+    outputs, labels = logits[..., :1], logits[..., 1]
+    found = regression(outputs, labels, weights, 2.0)
+    off = outputs[..., 0] - labels
+    every = np.broadcast_to(weights[:, None], off.shape)
+    np.testing.assert_allclose(found.loss, np.sum(off**2 * every), rtol=1e-13)
+    assert 0 < float(found.correct) < every.sum()
+    np.testing.assert_allclose(found.correct, np.sum((abs(off) <= 2) * every), rtol=1e-13)
+    assert float(found.weight) == every.sum()
+    gradient = jax.grad(lambda x: regression(x, labels, weights, 0.0).loss)(outputs)
+    np.testing.assert_allclose(gradient[..., 0], 2 * off * every, rtol=1e-13)
+    padded = np.where(every[..., None] > 0, outputs, np.inf)
+    np.testing.assert_allclose(regression(padded, labels, weights, 2.0), found)

@@ -52,18 +52,23 @@ class Reading:
             test=self._finals("test_accuracy"),
             train_loss=self._finals("train_loss"),
             steps=tuple(before + made for made in steps),
-            num_test=self.plan.dataset.test.labels.size,
+            num_test=self._num_test,
             hits=functools.lru_cache(self._hits),
         )
 
     def hits_at(self, points: Sequence[tuple[int, int] | None]) -> Bools:
         """Which test labels are predicted by kept states, (points, labels); all False for None."""
-        labels = self.plan.dataset.test.labels
         found = [point for point in points if point is not None]
-        predicted = predict_test_set(self.plan, self.snapshots, found, self.mesh) == labels
-        table = np.zeros((len(points), labels.size), bool)
-        table[[point is not None for point in points]] = predicted.reshape(len(found), labels.size)
+        predicted = predict_test_set(self.plan, self.snapshots, found, self.mesh)
+        table = np.zeros((len(points), self._num_test), bool)
+        table[[point is not None for point in points]] = self.plan.dataset.right(predicted)
         return table
+
+    @property
+    def _num_test(self) -> int:
+        """Test labels that count."""
+        dataset = self.plan.dataset
+        return int(np.count_nonzero(dataset.asked(dataset.test)))
 
     def curve(self, name: str) -> Floats:
         """A trajectory's column, (batch sizes, rates, seeds, evaluations), NaN beyond its end."""

@@ -125,11 +125,12 @@ def margins(logits: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def mean_margin(objective: Objective, params: Params, data: Chunks) -> jax.Array:
-    """The mean over examples (and positions) of `margins`; labels are classes."""
+    """The mean over examples (and positions) of `margins`; labels are classes, or -1 for none."""
 
     def total(chunk: Chunks) -> jax.Array:
         outputs = objective.apply(params, chunk.inputs)
         flat = margins(outputs.reshape(-1, outputs.shape[-1]), chunk.labels.reshape(-1))
-        return jnp.mean(flat.reshape(len(outputs), -1), axis=1) @ chunk.weights
+        asked = (chunk.labels >= 0).reshape(len(outputs), -1)
+        return jnp.mean(flat.reshape(len(outputs), -1), axis=1, where=asked) @ chunk.weights
 
     return over_chunks(total, data)

@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from minima.tasks.objectives import LOSSES
 from minima.tasks.task import Task
 
 Params = Any  # a pytree of floating arrays
@@ -141,13 +140,8 @@ def squared_error(outputs: jax.Array, labels: jax.Array) -> jax.Array:
 
 
 def task_loss(task: Task) -> Loss:
-    """What a task is trained on, one loss an example: of classes, or the mean over its tokens.
+    """What a task is trained on, one loss an example: of its label, or the mean over its labels.
 
-    Targets come from integer labels, (n,) or (n, length), without smoothing.
+    Labels are (n,) or (n, length); there is no smoothing.
     """
-
-    def loss(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-        losses = LOSSES[task.loss](outputs, labels, None)
-        return jnp.mean(losses.reshape(len(losses), -1), axis=1)
-
-    return loss
+    return task.mean_losses

@@ -174,7 +174,8 @@ def _hits(outputs: jax.Array, labels: Any) -> jax.Array:
     if not jnp.issubdtype(labels.dtype, jnp.integer) or outputs.shape[:-1] != labels.shape:
         return jnp.full(len(outputs), jnp.nan, outputs.dtype)
     right = (jnp.argmax(outputs, axis=-1) == labels).astype(outputs.dtype)
-    return jnp.mean(right.reshape(len(right), -1), axis=1)
+    asked = (labels >= 0).reshape(len(right), -1)
+    return jnp.mean(right.reshape(len(right), -1), axis=1, where=asked)
 
 
 def _mover(params: Params, direction: Params) -> Callable[[jax.Array], Params]:

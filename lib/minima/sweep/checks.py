@@ -11,6 +11,7 @@ from minima.runtime.mesh import MODEL
 from minima.sweep.config import SweepConfig
 from minima.sweep.lane import Recipe
 from minima.sweep.timeline import Timeline
+from minima.tasks.datasets.dataset import Dataset
 from minima.tasks.models import Model
 from minima.tasks.models.sharding import cuts
 
@@ -52,6 +53,20 @@ def check_phases(config: SweepConfig, recipe: Recipe, num_examples: int) -> None
             f"--milestones={training.milestones[0]:g}: the batch would grow before "
             f"--warmup_examples={training.warmup_examples} are over; use a later milestone"
         )
+
+
+def check_labels(config: SweepConfig, dataset: Dataset) -> None:
+    """Classes can be redrawn and smoothed, numbers can't."""
+    if dataset.task != "regression":
+        return
+    axes = dict(config.grid.axes)
+    for name in ("label_noise", "label_flips", "label_smoothing"):
+        value = max(axes.get(name, (getattr(config.training, name),)))
+        if value:
+            raise UserError(
+                f"--{name}={value:g}: goes with classes, --dataset={dataset.name} has numbers for "
+                "labels; leave it out"
+            )
 
 
 def check_norm(recipe: Recipe) -> None:

@@ -7,6 +7,7 @@ from minima.sweep.config import TrainingConfig
 from minima.sweep.optimizers import DEFAULT_RHO
 from minima.sweep.plan import Plan
 from minima.sweep.shard_description import describe_shards
+from minima.tasks.datasets.dataset import Dataset
 from minima.tasks.models import Model, Settings
 from minima.tasks.models.sharding import Cut, Path
 
@@ -26,8 +27,7 @@ def describe(plan: Plan) -> str:
         f"cells      {len(plan.cells):,} = {axes}",
         f"data       {data.name}{stand_in}: {splits} train/validation/test, "
         f"{'×'.join(map(str, data.input_shape))} "
-        f"{data.kind.removesuffix('s')}s, {data.num_classes} "
-        f"{'symbols' if data.task == 'language_model' else 'classes'}",
+        f"{data.kind.removesuffix('s')}s, {_labels(data)}",
         f"model      {model.name}{_shape(model.settings)}, {model.count_parameters():,} "
         f"parameters, {_precision(model)}",
         f"training   {plan.recipe.optimizer}{_course(plan)}, {plan.budget}: "
@@ -48,6 +48,13 @@ def describe(plan: Plan) -> str:
     if plan.config.processes.shard:
         lines += describe_shards(plan, plan.config.processes.shard)
     return "\n".join(lines)
+
+
+def _labels(data: Dataset) -> str:
+    if data.task == "regression":
+        where = " at every position" if data.per_position else ""
+        return f"a number to predict{where}, right within {data.tolerance:g}"
+    return f"{data.num_classes} {'symbols' if data.per_position else 'classes'}"
 
 
 def _lanes(plan: Plan) -> str:

@@ -27,7 +27,7 @@ Point = tuple[int, int]  # (number of the cell, updates at the snapshot)
 def predict_test_set(
     plan: Plan, snapshots: Snapshots, points: Sequence[Point], mesh: jax.sharding.Mesh
 ) -> np.ndarray:
-    """Predicted classes of kept states on the plan's test set.
+    """What kept states predict on the plan's test set: classes, or a regression's numbers.
 
     Args:
       plan: whose cells these are.
@@ -36,7 +36,7 @@ def predict_test_set(
       mesh: from `plan.layout.make_mesh`, or any of one axis called `program.AXIS`.
 
     Returns:
-      (points, *shape of the test labels) int32.
+      (points, *shape of the test labels) int32, or in the model's dtype for a regression.
 
     Raises:
       UserError: a state is missing or damaged.

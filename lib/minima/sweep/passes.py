@@ -15,7 +15,7 @@ _POSITIONS = 1024  # of sequences: more activations than this leave a core's cac
 
 
 class Pass(NamedTuple):
-    """An evaluation pass so far: sums, and the lowest and highest class predicted (int32)."""
+    """An evaluation pass so far: sums, and the lowest and highest prediction."""
 
     sums: Sums
     low: jax.Array
@@ -25,18 +25,24 @@ class Pass(NamedTuple):
 def begin_pass(task: Task) -> Pass:
     """A pass that has seen nothing."""
     zero = jnp.zeros((), task.model.dtype)
-    bounds = jnp.full((), 2**31 - 1, jnp.int32), jnp.full((), -1, jnp.int32)
+    if task.tolerance is None:
+        bounds = jnp.full((), 2**31 - 1, jnp.int32), jnp.full((), -1, jnp.int32)
+    else:
+        bounds = jnp.full_like(zero, jnp.inf), jnp.full_like(zero, -jnp.inf)
     return Pass(Sums(zero, zero, zero), *bounds)
 
 
 def chunk_of(task: Task) -> int:
-    """Examples of a pass at a time: CHUNK, or few enough token sequences, a power of two.
+    """Examples of a pass at a time: CHUNK, or few enough sequences, a power of two.
+
+    Sequences are tokens, and signals with channels.
 
     On one core of a CPU, 16 windows of 64 characters at a time are twice as fast as 256.
     """
-    if task.kind != "tokens":
+    shape = task.model.settings.input_shape
+    if task.kind != "tokens" and (task.kind, len(shape)) != ("signal", 2):
         return CHUNK
-    fitting = max(1, _POSITIONS // task.model.settings.input_shape[0])
+    fitting = max(1, _POSITIONS // shape[0])
     return min(CHUNK, 1 << (fitting.bit_length() - 1))
 
 
@@ -77,10 +83,14 @@ def means(
     inputs: jax.Array,
     labels: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """(mean loss, accuracy) of an evaluation pass, and whether all predictions are one class."""
+    """(mean loss, accuracy) of an evaluation pass, and whether all predictions are one class.
+
+    A regression has none: one number for all examples is a result there, not a collapse.
+    """
     n = len(labels)
     if n == 0:
         return jnp.full((2,), jnp.nan, task.model.dtype), jnp.zeros((), bool)
     whole = evaluation_pass(task, variables, arrays, inputs, labels, n, begin_pass(task))
     sums = whole.sums
-    return jnp.stack([sums.loss, sums.correct]) / sums.weight, whole.low == whole.high
+    one = whole.low == whole.high if task.tolerance is None else jnp.zeros((), bool)
+    return jnp.stack([sums.loss, sums.correct]) / sums.weight, one

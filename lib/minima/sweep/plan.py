@@ -16,6 +16,7 @@ from minima.sweep import probe
 from minima.sweep.branch import Trunk, open_trunk
 from minima.sweep.budgets import Budget
 from minima.sweep.checks import (
+    check_labels,
     check_memory,
     check_mesh,
     check_norm,
@@ -244,6 +245,7 @@ def make_plan(
     smallest = plan_timeline(config, config.grid.batch_sizes[0], num_examples)
     check_steps(config, num_examples, smallest)
     check_range(config)
+    check_labels(config, dataset)
     trunk = open_trunk(config, dataset.checksum)
     widths = resolve_widths(config, task.model.name, num_examples)
     target = training.budget.target

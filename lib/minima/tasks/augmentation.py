@@ -24,7 +24,7 @@ def check(augmentation: str, kind: str) -> None:
 
 
 def augment(augmentation: str, kind: str, inputs: jax.Array, keys: jax.Array) -> jax.Array:
-    """Augments raw inputs (n, height, width[, channels]) or signals (n, time).
+    """Augments raw inputs (n, height, width[, channels]) or signals (n, time[, channels]).
 
     "shift" moves an example by up to a fourteenth of its extent along each axis (2 pixels of 28),
     filling with zeros; "shift_flip" also mirrors images left to right with probability 1/2.

@@ -24,6 +24,7 @@ def classification(
     weights: jax.Array,
     smoothing: jax.Array | None = None,
     loss: str = "cross_entropy",
+    ignores: bool = False,
 ) -> Sums:
     """Loss and hits, over classes or over the tokens of a sequence.
 
@@ -34,15 +35,47 @@ def classification(
       smoothing: scalar s in [0, 1): the target is (1 - s) one-hot + s uniform (Szegedy et al.
         2016); None for no smoothing.
       loss: a key of LOSSES.
+      ignores: whether labels may be -1, and are then left out of all three sums.
 
     Returns:
       Sums of weight·loss, weight·(argmax is the label), weight over all labels.
     """
-    weights = jnp.broadcast_to(weights.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)
+    weights = _of_labels(weights, labels)
+    if ignores:
+        weights, labels = jnp.where(labels < 0, 0, weights), jnp.maximum(labels, 0)
     # Before the loss: where a padded example overflows, its gradient would be NaN, not zero.
     losses = LOSSES[loss](jnp.where(weights[..., None] > 0, logits, 0), labels, smoothing)
     correct = _first_largest(logits) == labels
     return Sums(jnp.sum(losses * weights), jnp.sum(correct * weights), jnp.sum(weights))
+
+
+def regression(outputs: jax.Array, labels: jax.Array, weights: jax.Array, tolerance: float) -> Sums:
+    """Squared errors and hits, over examples or over positions.
+
+    Args:
+      outputs: (n, 1), or (n, length, 1) per position; floating.
+      labels: (n,) or (n, length), floating.
+      weights: (n,), floating; zero for padding. An example's positions share its weight.
+      tolerance: how far off a hit may be.
+
+    Returns:
+      Sums of weight·(output - label)², weight·(|output - label| <= tolerance), weight.
+    """
+    weights = _of_labels(weights, labels)
+    outputs = jnp.where(weights[..., None] > 0, outputs, 0)  # see `classification`
+    hits = jnp.abs(outputs[..., 0] - labels) <= tolerance
+    losses = squared_difference(outputs, labels)
+    return Sums(jnp.sum(losses * weights), jnp.sum(hits * weights), jnp.sum(weights))
+
+
+def squared_difference(outputs: jax.Array, labels: jax.Array) -> jax.Array:
+    """Of outputs (..., 1) from labels (...), one for each label; not halved."""
+    return jnp.square(outputs[..., 0] - labels)
+
+
+def _of_labels(weights: jax.Array, labels: jax.Array) -> jax.Array:
+    """Weights (n,) of examples as those of their labels (n, ...)."""
+    return jnp.broadcast_to(weights.reshape(-1, *[1] * (labels.ndim - 1)), labels.shape)
 
 
 def cross_entropy(

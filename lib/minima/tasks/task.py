@@ -63,6 +63,8 @@ class Task:
       augmentation: a key of `augmentation.AUGMENTATIONS`.
       loss: a key of `objectives.LOSSES`, in training and in evaluation.
       generator: draws training examples (see `Dataset`), or None where there is a training set.
+      tolerance: how far off a regression's hits may be; None for classes.
+      ignores: some labels are -1, and no part of loss and accuracy.
     """
 
     model: Model
@@ -70,6 +72,8 @@ class Task:
     augmentation: str = "none"
     generator: Generator | None = None
     loss: str = "cross_entropy"
+    tolerance: float | None = None
+    ignores: bool = False
 
     def computed_in(self, dtype: str) -> "Task":
         """The same task with parameters and all arithmetic in a dtype: how minima are measured."""
@@ -99,8 +103,29 @@ class Task:
             )
         training = Training(weights, extras.noise)
         logits, state = self.model.apply(params, state, self.prepare(arrays, inputs), training)
-        sums = objectives.classification(logits, labels, weights, extras.smoothing, self.loss)
-        return sums, state
+        return self._sums(logits, labels, weights, extras.smoothing), state
+
+    def _sums(
+        self,
+        outputs: jax.Array,
+        labels: jax.Array,
+        weights: jax.Array,
+        smoothing: jax.Array | None = None,
+    ) -> Sums:
+        if self.tolerance is not None:
+            return objectives.regression(outputs, labels, weights, self.tolerance)
+        return objectives.classification(
+            outputs, labels, weights, smoothing, self.loss, self.ignores
+        )
+
+    def mean_losses(self, outputs: jax.Array, labels: jax.Array) -> jax.Array:
+        """The loss of each example, (n,), without smoothing: a mean over its labels that count."""
+        if self.tolerance is not None:
+            losses = objectives.squared_difference(outputs, labels)
+        else:
+            losses = objectives.LOSSES[self.loss](outputs, labels, None)
+        asked = (labels >= 0).reshape(len(labels), -1) if self.ignores else None
+        return jnp.mean(losses.reshape(len(losses), -1), axis=1, where=asked)
 
     def noisy_labels(
         self, keys: jax.Array, labels: jax.Array, rate: jax.Array | float
@@ -114,7 +139,8 @@ class Task:
             flip_key, class_key = jax.random.split(key)
             classes = self.model.settings.num_classes
             other = jax.random.randint(class_key, label.shape, 0, classes, jnp.int32)
-            return jnp.where(jax.random.bernoulli(flip_key, rate, label.shape), other, label)
+            flips = jax.random.bernoulli(flip_key, rate, label.shape)
+            return jnp.where(flips & (label >= 0) if self.ignores else flips, other, label)
 
         return jax.vmap(redraw)(keys, labels)
 
@@ -127,10 +153,16 @@ class Task:
         labels: jax.Array,
         weights: jax.Array,
     ) -> tuple[Sums, jax.Array]:
-        """Sums of an evaluation pass, and the predicted classes, int32 in the labels' shape."""
+        """Sums of an evaluation pass, and what is predicted, in the labels' shape.
+
+        Predictions are classes, int32, or a regression's numbers, in the model's dtype.
+        """
         logits, _ = self.model.apply(params, state, self.prepare(arrays, inputs))
-        predictions = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        return objectives.classification(logits, labels, weights, loss=self.loss), predictions
+        if self.tolerance is not None:
+            predictions = logits[..., 0]
+        else:
+            predictions = jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        return self._sums(logits, labels, weights), predictions
 
 
 @dataclass(frozen=True)
@@ -183,12 +215,14 @@ def make_task(
       The task and the dataset it reads: images averaged down where the model asks for it.
 
     Raises:
-      UserError: the model or the augmentation can't read this kind of data, the images are too
-        small for the model, or the model has no such norm, activation, width, depth,
-        parametrisation, blocks or attention.
+      UserError: the model or the augmentation can't read this kind of data, the loss isn't one for
+        its labels, the images are too small for the model, or the model has no such norm,
+        activation, width, depth, parametrisation, blocks or attention.
     """
+    _check_loss(loss, dataset)
     if choice.name == "default":
-        choice = replace(choice, name=_DEFAULT_MODELS[dataset.kind])
+        name = "lstm" if dataset.per_position else _DEFAULT_MODELS[dataset.kind]
+        choice = replace(choice, name=name)
     entry = architecture(choice.name)
     _check_kind(choice.name, entry, dataset)
     _check_choice(choice, entry)
@@ -203,7 +237,7 @@ def make_task(
         kind=dataset.kind,
         num_classes=dataset.num_classes,
         vocabulary=tokens if dataset.kind == "tokens" else 0,
-        per_position=dataset.task == "language_model",
+        per_position=dataset.per_position,
         width=choice.width or entry.width,
         depth=choice.depth or entry.depth,
         norm=entry.norms[0] if choice.norm == "default" else choice.norm,
@@ -217,7 +251,18 @@ def make_task(
     )
     _check_length(choice, settings)
     model = Model(choice.name, settings)
-    return Task(model, dataset.kind, augmentation, dataset.generator, loss), dataset
+    tolerance = dataset.tolerance if dataset.task == "regression" else None
+    ignores = dataset.per_position and not dataset.asked(dataset.train).all()
+    task = Task(model, dataset.kind, augmentation, dataset.generator, loss, tolerance, ignores)
+    return task, dataset
+
+
+def _check_loss(loss: str, dataset: Dataset) -> None:
+    if dataset.task == "regression" and loss != "squared_error":
+        raise UserError(
+            f"--loss={loss}: the labels of --dataset={dataset.name} are numbers, not classes; use "
+            "--loss=squared_error, or integer labels for classes"
+        )
 
 
 def _check_kind(name: str, entry: Architecture, dataset: Dataset) -> None:
@@ -228,7 +273,7 @@ def _check_kind(name: str, entry: Architecture, dataset: Dataset) -> None:
             f"--model={name}: reads {wants} data, --dataset={dataset.name} holds "
             f"{_plural(dataset.kind)}; use --model={use}"
         )
-    if dataset.task == "language_model" and not entry.language:
+    if dataset.per_position and not entry.language:
         raise UserError(
             f"--model={name}: is no language model, which --dataset={dataset.name} asks for; use "
             "--model=lstm or transformer"
@@ -331,7 +376,8 @@ def to_arrays(dataset: Dataset, dtype: str = "float32") -> Arrays:
     def pair(split: Split) -> tuple[np.ndarray, np.ndarray]:
         inputs = split.inputs
         floating = np.issubdtype(inputs.dtype, np.floating)
-        return (inputs.astype(dtype) if floating else inputs, split.labels.astype(np.int32))
+        of_labels = dtype if dataset.task == "regression" else np.int32
+        return (inputs.astype(dtype) if floating else inputs, split.labels.astype(of_labels))
 
     scalars = (np.asarray(dataset.mean, dtype), np.asarray(dataset.std, dtype))
     return Arrays(pair(dataset.train), pair(dataset.validation), pair(dataset.test), *scalars)

@@ -67,7 +67,9 @@ BAD = [
     ("x_test", np.ones((2, 4)), "input of x_train has shape (3,) but one of x_test has (4,)"),
     ("x_test", np.ones((2, 3, 1)), "has shape (3,) but one of x_test has (3, 1)"),
     ("x_test", np.ones((2, 3), np.uint8), "x_train is float32 but x_test is uint8"),
-    ("y_train", np.array([0.0, 1, 2, 1]), "y_train has dtype float64; labels must be integers"),
+    ("y_train", np.array([0.0, 1, 2, 1]), "y_train is float32 but y_test is int"),
+    ("y_test", np.array([0.0, np.nan]), "y_test holds 1 values that are NaN"),
+    ("y_train", np.array([0, 1j, 2, 1]), "y_train has dtype complex128; labels must be integers"),
     ("y_test", np.array([True, False]), "y_test has dtype bool; labels must be integers"),
     ("y_train", np.array(["a", "b", "a", "b"]), "y_train has dtype <U1"),
     ("y_train", np.eye(4, dtype=int), "y_train has shape (4, 4); labels must be one class index"),
@@ -89,6 +91,17 @@ def test_refuses(name, array, says, refusal):
     line = refusal(check_arrays, **(good() | {name: array}), where="--dataset x")
     assert line.startswith("--dataset x: ")
     assert says in line
+
+
+def test_floating_labels_make_a_regression(refusal):
+    numbers = {"y_train": np.array([0.5, -2, 1e3, 0]), "y_test": np.array([1, 7], np.float16)}
+    train, test, outputs = check_arrays(**(good() | numbers), where="--dataset x")
+    assert train.labels.dtype == test.labels.dtype == np.float32
+    assert (train.labels.tolist(), outputs) == ([0.5, -2, 1e3, 0], 1)
+    line = refusal(
+        check_arrays, **(good() | numbers | {"y_train": np.ones(4)}), where="--dataset x"
+    )
+    assert line == "--dataset x: y_train holds only 1; labels must differ"
 
 
 def test_calls_the_arrays_by_the_given_names(refusal):

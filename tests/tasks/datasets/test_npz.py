@@ -197,3 +197,10 @@ def test_bad_arrays_are_named_with_their_file(tmp_path, refusal):
     given = arrays() | {"y_test": np.array([0, 1, 2, 7])}
     line = refusal(load, save(tmp_path / "a.npz", **given))
     assert line.startswith(f"--dataset 'npz:{tmp_path}/a.npz': y_test holds the label 7")
+
+
+def test_floating_labels_are_a_regression(tmp_path):
+    given = arrays() | {"y_train": np.linspace(-1, 2, 10), "y_test": np.zeros(4)}
+    dataset = load(save(tmp_path / "a.npz", **given))
+    assert (dataset.task, dataset.num_classes, dataset.tolerance) == ("regression", 1, 0)
+    assert dataset.train.labels.dtype == np.float32

@@ -141,7 +141,14 @@ def encoded(params, x):
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(
-    ("shape", "kind"), [((6,), "tokens"), ((6,), "signal"), ((5, 3), "image"), ((5, 3, 2), "image")]
+    ("shape", "kind"),
+    [
+        ((6,), "tokens"),
+        ((6,), "signal"),
+        ((6, 2), "signal"),
+        ((5, 3), "image"),
+        ((5, 3, 2), "image"),
+    ],
 )
 def test_networks_equal_loops(x64, quick, build, drawn, inputs_of, cell, shape, kind):
     model = build(cell, shape, 8, kind=kind, width=4, depth=2, parameter_dtype="float64")

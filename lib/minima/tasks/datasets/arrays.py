@@ -24,7 +24,8 @@ def check_arrays(
 
     Inputs are vectors (n, D), or images (n, H, W) or (n, H, W, C), of real numbers; uint8 stays,
     everything else becomes float32. Labels are integers (n,); the training labels define the
-    classes 0 .. K-1, each of which must occur (so labels counted from 1 are caught).
+    classes 0 .. K-1, each of which must occur (so labels counted from 1 are caught). Or they are
+    floating numbers (n,), which become float32: a regression, and K is 1.
 
     Returns (train, test, K). Raises UserError that opens with `where` (a flag and its value) and
     calls the arrays by `names`.
@@ -38,8 +39,12 @@ def check_arrays(
                 f" {len(labels[i])}; they must have one label each"
             )
     _check_alike(inputs[0], inputs[1], where, names)
-    num_classes = _check_classes(labels[0], labels[1], where, names)
-    train, test = (Split(x, y.astype(np.int32)) for x, y in zip(inputs, labels, strict=True))
+    if any(y.dtype.kind == "f" for y in labels):
+        _check_numbers(labels[0], labels[1], where, names)
+        num_classes, dtype = 1, np.float32
+    else:
+        num_classes, dtype = _check_classes(labels[0], labels[1], where, names), np.int32
+    train, test = (Split(x, y.astype(dtype)) for x, y in zip(inputs, labels, strict=True))
     return train, test, num_classes
 
 
@@ -73,9 +78,10 @@ def _finite_float32(array: np.ndarray, what: str) -> np.ndarray:
 def _labels(array: np.ndarray, what: str) -> np.ndarray:
     array = np.asarray(array)
     _refuse_objects(array, what)
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "iuf":
         raise UserError(
-            f"{what} has dtype {array.dtype}; labels must be integers, e.g. .astype(np.int32)"
+            f"{what} has dtype {array.dtype}; labels must be integers, e.g. .astype(np.int32), or "
+            "floating numbers for a regression"
         )
     if array.ndim != 1:
         raise UserError(
@@ -83,6 +89,8 @@ def _labels(array: np.ndarray, what: str) -> np.ndarray:
         )
     if array.size == 0:
         raise UserError(f"{what} is empty; it must hold one label per example")
+    if array.dtype.kind == "f":
+        return _finite_float32(array, what)
     if array.min() < 0:
         raise UserError(f"{what} holds the label {array.min()}; labels must count from 0")
     return array
@@ -115,6 +123,18 @@ def _check_alike(
             f"{where}: {names[0]} is {x_train.dtype} but {names[2]} is {x_test.dtype};"
             " give both in one unit and dtype"
         )
+
+
+def _check_numbers(
+    y_train: np.ndarray, y_test: np.ndarray, where: str, names: tuple[str, ...]
+) -> None:
+    if y_train.dtype != y_test.dtype:
+        raise UserError(
+            f"{where}: {names[1]} is {y_train.dtype} but {names[3]} is {y_test.dtype};"
+            " both must be integers for classes, or floating numbers for a regression"
+        )
+    if y_train.min() == y_train.max():
+        raise UserError(f"{where}: {names[1]} holds only {y_train[0]:g}; labels must differ")
 
 
 def _check_classes(

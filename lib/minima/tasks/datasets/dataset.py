@@ -25,7 +25,7 @@ class Split:
     inputs: (n, ...) uint8 or float32, raw (not standardised); or token ids (n, T), see
         `token_dtype`.
     labels: (n,) int32 class indices; for a language model (n, T) int32, the token that follows
-        each input token.
+        each input token, or -1 where nothing is asked; for a regression float32, (n,) or (n, T).
     """
 
     inputs: np.ndarray
@@ -45,11 +45,15 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples to classify, or text to continue. Build one with `load` or `assemble`.
+    """Examples to classify, text to continue, or numbers to predict.
+
+    Build one with `load` or `assemble`.
 
     train, validation, test: disjoint splits; validation is taken off train and may be empty.
-    num_classes: labels are 0 .. num_classes - 1; a language model's vocabulary size.
-    kind: images are (n, H, W) or (n, H, W, C), signals and tokens (n, T), vectors (n, D).
+    num_classes: labels are 0 .. num_classes - 1; a language model's vocabulary size; 1 for a
+        regression, the number of outputs.
+    kind: images are (n, H, W) or (n, H, W, C), signals (n, T) or (n, T, C), tokens (n, T), vectors
+        (n, D).
     mean, std: scalars of train.inputs (validation and test excluded), in raw input units;
         a program feeds its model (inputs - mean) / std. 0 and 1 for tokens.
     licence, source: what the data may be used for and where the bytes came from.
@@ -60,6 +64,8 @@ class Dataset:
     entropy: the least possible mean loss in nats per token, where the source's is known exactly.
     generator: if given, training examples are drawn by it, a fresh one per key, and not taken from
         train, which is then a sample to measure on. Equal and hashable by value: static under jit.
+    tolerance: how far off its label a prediction may be and still count as right, in the label's
+        units; of a regression only.
     """
 
     name: str
@@ -77,11 +83,36 @@ class Dataset:
     vocabulary: tuple[str, ...] | None = None
     entropy: float | None = None
     generator: Generator | None = None
+    tolerance: float = 0.0
 
     @property
-    def task(self) -> Literal["classification", "language_model"]:
-        """Told by the labels: one per example, or one per token."""
-        return "language_model" if self.train.labels.ndim == 2 else "classification"
+    def task(self) -> Literal["classification", "language_model", "regression"]:
+        """Told by the labels: one class per example, one per token, or numbers."""
+        if np.issubdtype(self.train.labels.dtype, np.floating):
+            return "regression"
+        return "language_model" if self.per_position else "classification"
+
+    @property
+    def per_position(self) -> bool:
+        """Whether every position of an input has a label."""
+        return self.train.labels.ndim == 2
+
+    def asked(self, split: Split) -> np.ndarray:
+        """Which labels of a split count: bool in their shape, False for -1 in a class's place."""
+        everywhere = self.task == "regression"
+        return np.ones(split.labels.shape, bool) if everywhere else split.labels >= 0
+
+    def right(self, predictions: np.ndarray) -> np.ndarray:
+        """Which of the test labels that count are predicted, (k, labels) bool.
+
+        predictions: (k, *shape of the test labels), classes or numbers.
+        """
+        labels = self.test.labels
+        if self.task == "regression":
+            right = np.abs(predictions - labels) <= self.tolerance
+        else:
+            right = predictions == labels
+        return right[:, self.asked(self.test)]
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -18,7 +18,8 @@ def load_npz(path: str, validation_fraction: float) -> Dataset:
     """Loads x_train, y_train, x_test, y_test from an npz file; nothing is ever unpickled.
 
     Inputs are vectors (n, D) or images (n, H, W) or (n, H, W, C): uint8 is kept, other numbers
-    become float32. Labels are integers (n,) in 0 .. K-1. Other members are ignored.
+    become float32. Labels are integers (n,) in 0 .. K-1, or floating numbers (n,) for a regression.
+    Other members are ignored.
     Raises UserError if the file or an array is not of this form.
     """
     name = PREFIX + path

@@ -79,9 +79,9 @@ class SignalCNN(nnx.Module):
     """
 
     def __init__(self, settings: Settings, *, rngs: nnx.Rngs):
-        """Builds three convolutions for signals of shape (time,)."""
+        """Builds three convolutions for signals of shape (time[, channels])."""
         dtype, width, self.remat = settings.dtype, settings.width, settings.remat
-        sizes = [(1, 5), (width, 3), (width, 3)]
+        sizes = [(settings.channels, 5), (width, 3), (width, 3)]
         self.convolutions = nnx.List(
             [
                 Conv(c, width, size=size, stride=2, dimensions=1, dtype=dtype, rngs=rngs)
@@ -96,8 +96,8 @@ class SignalCNN(nnx.Module):
         self.readout = linear(length * width, classes, dtype=dtype, rngs=rngs, init=lecun_normal)
 
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
-        """Maps signals (n, time) to logits (n, num_classes)."""
-        x = x[..., None]
+        """Maps signals (n, time[, channels]) to logits (n, num_classes)."""
+        x = x[..., None] if x.ndim == 2 else x
         for layer in zip(self.convolutions, self.norms, strict=True):
             x = in_turn(self.remat, _convolve, [layer], x, training)
         return self.readout(dropout(x.reshape(x.shape[0], -1), training, layer=0))

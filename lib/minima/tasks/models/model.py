@@ -187,7 +187,7 @@ class Model:
     ) -> tuple[jax.Array, State]:
         """Logits of prepared inputs (n, *input_shape), and the state after a training pass.
 
-        Logits are (n, num_classes), or (n, length, num_classes) for a language model. Without
+        Logits are (n, num_classes), or (n, length, num_classes) per position. Without
         `training` it is an evaluation, and the state comes back unchanged.
         """
         params, inputs = sharding.gathered(params), spread(inputs)  # these matter under a mesh only

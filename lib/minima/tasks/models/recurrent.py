@@ -120,7 +120,7 @@ class Recurrent(nnx.Module):
         self.remat = settings.remat
         raw = settings.kind == "signal" and not embedding
         self.encoder = None if raw else Encoder(settings, embedding, patches=False, rngs=rngs)
-        features = 1 if raw else embedding
+        features = settings.channels if raw else embedding
         sides = 2 if bidirectional else 1
         self.layers = nnx.List(
             [
@@ -140,7 +140,10 @@ class Recurrent(nnx.Module):
 
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Maps (n, ...) to logits (n, num_classes), or (n, time, num_classes) per position."""
-        x = x[..., None] if self.encoder is None else self.encoder(x)
+        if self.encoder is not None:
+            x = self.encoder(x)
+        elif x.ndim == 2:
+            x = x[..., None]
         x = in_turn(self.remat, _run, self.layers, x, training)
         if self.per_position:
             return self.readout(x)

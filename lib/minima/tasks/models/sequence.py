@@ -29,13 +29,13 @@ class Encoder(nnx.Module):
                 jax.random.normal(rngs.params(), (self.vocabulary, width), dtype)
             )
             return
-        features = 1
+        features = settings.channels
         if self.kind == "image":
-            features = (_PATCH**2 if patches else shape[1]) * settings.channels
+            features *= _PATCH**2 if patches else shape[1]
         self.projection = linear(features, width, dtype=dtype, rngs=rngs, init=lecun_normal)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Tokens (n, t), signals (n, t) or images (n, h, w[, c]) to (n, length, width)."""
+        """Tokens (n, t), signals (n, t[, c]) or images (n, h, w[, c]) to (n, length, width)."""
         if self.kind == "tokens":
             table = self.table[...].astype(self.dtype)
             return product(jax.nn.one_hot(x, self.vocabulary, dtype=table.dtype), table)

@@ -10,7 +10,8 @@ class Settings:
     """The shape of the task and the flags that shape a model. Hashable.
 
     Attributes:
-      input_shape: of one example: (height, width[, channels]), (time,), (features,) or (tokens,).
+      input_shape: of one example: (height, width[, channels]), (time[, channels]), (features,) or
+        (tokens,).
       kind: "image", "signal", "vector" or "tokens".
       num_classes: number of logits.
       vocabulary: number of different tokens; 0 for other kinds.
@@ -51,5 +52,6 @@ class Settings:
 
     @property
     def channels(self) -> int:
-        """Channels of an image, or of a signal (1)."""
-        return self.input_shape[2] if len(self.input_shape) == 3 else 1
+        """Channels of an image or of a signal."""
+        axes = 1 if self.kind == "signal" else 2  # before that of the channels
+        return self.input_shape[axes] if len(self.input_shape) > axes else 1

@@ -3,7 +3,7 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import cifar, markov, mnist1d, npz, text
+from minima.tasks.datasets import ambient, cifar, markov, mnist1d, npz, text
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
@@ -36,13 +36,14 @@ NAMES = {
     "kjv": "436,248 characters of the King James Bible, in windows of --window",
     "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
     "markov_infinite": "the source of markov, every training sequence drawn anew",
+    "ambient": "6,000 + 500 generated pieces of music of --window notes; a stand-in for recordings",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
 }
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
-WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH")
+WINDOWED = ("kjv", "markov", "markov_infinite", "ambient", "text:PATH")
 
 
 def load(
@@ -87,6 +88,8 @@ def _load(
         return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)
     if key == "markov":
         return markov.load_markov(markov.Settings(), window, validation_fraction)
+    if key == "ambient":
+        return ambient.load_ambient(window, validation_fraction)
     if key == "kjv":
         return text.load_kjv(window, validation_fraction)
     if key == "text:PATH":

@@ -14,7 +14,7 @@ SIZE = 5  # taps of a convolution
 
 
 class CausalBlock(nnx.Module):
-    """x + relu(norm(convolution of the present and the four vectors before it))."""
+    """x + relu(convolution(norm(x))) of the present and the four vectors before it."""
 
     def __init__(self, settings: Settings, *, rngs: nnx.Rngs):
         """Builds the block for vectors of `settings.width` features."""
@@ -28,8 +28,8 @@ class CausalBlock(nnx.Module):
         self, x: jax.Array, training: Training | None, layer: int | jax.Array
     ) -> jax.Array:
         """Maps (n, length, width) to the same shape."""
-        past = jnp.pad(x, [(0, 0), (SIZE - 1, 0), (0, 0)])
-        hidden = jax.nn.relu(self.convolution(self.norm(past, training)))
+        past = jnp.pad(self.norm(x, training), [(0, 0), (SIZE - 1, 0), (0, 0)])
+        hidden = jax.nn.relu(self.convolution(past))
         return x + dropout(hidden, training, layer=layer)
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -15,9 +15,12 @@ from minima.runtime.errors import UserError
 from minima.sweep import averaging
 from minima.sweep.config import SweepConfig
 from minima.sweep.grid import Grid
-from minima.sweep.lane import Snapshot
+from minima.sweep.lane import Order, Recipe, Snapshot
+from minima.sweep.program import blank_initial
 
 Cell = dict[str, Any]
+
+_OF_WEIGHTS = ("initial_weights", "weight_map", "fresh_weights")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Trunk:
         snapshot for a trunk cell that diverged.
     """
 
+    label: ClassVar[str] = "trunk"
     run: Run
     grid: Grid
     starts: dict[tuple[Any, ...], tuple[int, int | None]]
@@ -42,12 +46,13 @@ class Trunk:
         span = f"after {min(steps):,} to {max(steps):,} updates" if steps else "no state left"
         return f"{self.run.path}, {span}" + (f", {gone} diverged" if gone else "")
 
-    def initial(self, cell: Cell, like: Snapshot) -> Snapshot:
-        """The state that a cell takes up, in the shape of `like`.
+    def initial(self, cell: Cell, recipe: Recipe, order: Order) -> Snapshot:
+        """The state that a cell takes up.
 
         From a trunk cell that diverged it is NaN, so that the cell diverges at its first update: it
         stays a result, and no cell goes missing.
         """
+        like = blank_initial(recipe)
         number, step = self.starts[tuple(cell.values())]
         if step is None:
             return jax.tree.map(_poisoned, like)
@@ -176,8 +181,10 @@ def _trunk_cell(config: SweepConfig, grid: Grid, cell: Cell) -> int:
 
 
 def _refuse_without_trunk(config: SweepConfig) -> None:
+    if config.branch.initial_weights:
+        return
     for name, value in dataclasses.asdict(config.branch).items():
-        if value:
+        if value and name not in _OF_WEIGHTS:
             raise UserError(f"--{name}={value}: says where a branch starts; set --branch_from")
 
 
@@ -188,7 +195,7 @@ def _check_same(config: SweepConfig, trunk: SweepConfig, run: Run, checksum: str
             f"--branch_from={run.path}: stopped early, so its cells' last weights are not those "
             "their optimisers stand at; branch from a run without early_stopping"
         )
-    free = ("augmentation", "data_dir")
+    free = ("augmentation", "data_dir", "trainable")
     pairs = [
         (f.name, getattr(config.task, f.name), getattr(trunk.task, f.name))
         for f in dataclasses.fields(config.task)

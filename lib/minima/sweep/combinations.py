@@ -8,7 +8,7 @@ from minima.runtime.errors import UserError
 from minima.sweep.grid import format_floats
 
 if TYPE_CHECKING:
-    from minima.sweep.config import EngineConfig, SweepConfig, TrainingConfig
+    from minima.sweep.config import BranchConfig, EngineConfig, SweepConfig, TrainingConfig
 
 # A flag that means something only while another has one of these values.
 _BELONGS = {
@@ -48,6 +48,7 @@ def check_combinations(config: "SweepConfig") -> None:
     _check_mesh(config.engine)
     _check_precision(config.training)
     _check_axes(config)
+    _check_start(config.branch)
 
 
 def _check_validation(config: "SweepConfig") -> None:
@@ -182,3 +183,31 @@ def _check_axes(config: "SweepConfig") -> None:
         _check_optimizer(dataclasses.replace(config, training=varied, grid=grid))
         if name == "beta2" and config.training.beta2_half_life:
             raise UserError(f"{flag}: --beta2_half_life sets it; leave one of the two out")
+
+
+def _check_start(branch: "BranchConfig") -> None:
+    """Cells start in one way, and what says how belongs to it."""
+    weights = branch.initial_weights
+    if not weights:
+        for name, default in (("weight_map", ""), ("fresh_weights", "none")):
+            if (value := getattr(branch, name)) != default:
+                raise UserError(
+                    f"--{name}={value}: says how weights are taken up; set --initial_weights"
+                )
+        return
+    if branch.branch_from:
+        raise UserError(
+            f"--initial_weights={weights}: --branch_from={branch.branch_from} brings weights too; "
+            "use one of the two"
+        )
+    if branch.branch_snapshot:
+        raise UserError(
+            f"--branch_snapshot={branch.branch_snapshot}: --initial_weights takes a run's minima; "
+            "leave it out"
+        )
+    of_run = branch.trunk_batch_size or branch.trunk_learning_rate
+    if of_run and weights.endswith((".npz", ".safetensors")):
+        raise UserError(
+            f"--initial_weights={weights}: is a file, which has no cells; leave "
+            "--trunk_batch_size and --trunk_learning_rate out"
+        )

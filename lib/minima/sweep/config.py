@@ -49,6 +49,13 @@ MODELS = (
     "transformer",
 )
 
+# Leaves that came later: runs from before, and all that leave them alone, keep their ids.
+_SINCE = (
+    ("task", "trainable", "all"),
+    ("branch", "initial_weights", ""),
+    ("branch", "weight_map", ""),
+    ("branch", "fresh_weights", "none"),
+)
 _WHERE = ("mesh", "fully_sharded")  # of the engine: the same run goes on over another mesh
 
 
@@ -111,6 +118,11 @@ class TaskConfig:
         "with the square of the length",
         check=NOT_NEGATIVE,
     )
+    trainable: str = leaf(
+        "all",
+        "parameters that training moves, the rest is frozen: all, head, last_block (and the head), "
+        "or patterns such as hidden/1/*,readout/*",
+    )
 
 
 @dataclass(frozen=True)
@@ -149,7 +161,8 @@ class BranchConfig:
     """Where cells start, if not from scratch.
 
     Each cell of a branch takes up weights, optimiser and place in the data of a cell of the trunk
-    with the same seed, and goes on under this command's batch size, rate, schedule and budget.
+    with the same seed, and goes on under this command's batch size, rate, schedule and budget. With
+    initial weights it takes up weights alone, of a minimum or from a file, and begins anew.
     """
 
     branch_from: str = leaf("", "folder or URL of a finished run, the trunk; empty: from scratch")
@@ -161,6 +174,19 @@ class BranchConfig:
     )
     trunk_learning_rate: float = leaf(
         0.0, "of the trunk's cells; 0: the rate of the cell itself", check=NOT_NEGATIVE
+    )
+    initial_weights: str = leaf(
+        "",
+        "folder or URL of a finished run, for the minima of its cells with the same seeds "
+        "(--trunk_batch_size and --trunk_learning_rate say which), or an .npz or .safetensors file",
+    )
+    weight_map: str = leaf(
+        "", "JSON file that says which of a file's arrays is which parameter; empty: by name"
+    )
+    fresh_weights: str = leaf(
+        "none",
+        "parameters that start fresh all the same: none, head, last_block, or patterns; a head of "
+        "another size does anyway",
     )
 
 
@@ -277,6 +303,9 @@ class SweepConfig:
             del config["grid"]["axes"]
         for name in _WHERE:
             del config["engine"][name]
+        for group, name, default in _SINCE:
+            if config[group][name] == default:
+                del config[group][name]
         return config
 
     @classmethod

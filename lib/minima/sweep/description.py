@@ -8,7 +8,7 @@ from minima.sweep.optimizers import DEFAULT_RHO
 from minima.sweep.plan import Plan
 from minima.sweep.shard_description import describe_shards
 from minima.tasks.datasets.dataset import Dataset
-from minima.tasks.models import Model, Settings
+from minima.tasks.models import Model, Settings, trainable
 from minima.tasks.models.sharding import Cut, Path
 
 _FEW_UPDATES = 100
@@ -29,7 +29,7 @@ def describe(plan: Plan) -> str:
         f"{'×'.join(map(str, data.input_shape))} "
         f"{data.kind.removesuffix('s')}s, {_labels(data)}",
         f"model      {model.name}{_shape(model.settings)}, {model.count_parameters():,} "
-        f"parameters, {_precision(model)}",
+        f"parameters, {_trained(model)}{_precision(model)}",
         f"training   {plan.recipe.optimizer}{_course(plan)}, {plan.budget}: "
         f"{steps[-1]:,} to {steps[0]:,} updates a cell, {total:,} examples in all",
         f"program    {len(plan.programs)}, {_lanes(plan)}, microbatches of "
@@ -43,7 +43,7 @@ def describe(plan: Plan) -> str:
     if plan.shards is not None:
         lines.insert(5, f"mesh       {_mesh(plan, plan.shards)}")
     if plan.trunk:
-        lines.insert(1, f"trunk      {plan.trunk.describe()}")
+        lines.insert(1, f"{plan.trunk.label:<11}{plan.trunk.describe()}")
     lines += _warnings(sizes[-1], steps[-1])
     if plan.config.processes.shard:
         lines += describe_shards(plan, plan.config.processes.shard)
@@ -106,6 +106,10 @@ def _shape(settings: Settings) -> str:
 def _precision(model: Model) -> str:
     narrow = model.settings.compute_dtype
     return f"{model.dtype}, products in {narrow}" if narrow else model.dtype
+
+
+def _trained(model: Model) -> str:
+    return "" if model.trainable == trainable.ALL else f"{trainable.count(model):,} trained, "
 
 
 def _course(plan: Plan) -> str:

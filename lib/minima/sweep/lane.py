@@ -23,7 +23,7 @@ from minima.sweep.optimizers import Features, make_optimizer
 from minima.sweep.schedules import Schedule, batch_size_at, hyper_at
 from minima.sweep.stream import Purpose
 from minima.sweep.training_pass import training_pass
-from minima.tasks.models import Params, State, mup
+from minima.tasks.models import Params, State, mup, trainable
 from minima.tasks.objectives import Sums
 from minima.tasks.task import Arrays, Task
 
@@ -284,7 +284,10 @@ def _average(recipe: Recipe, lane: Lane, params: Params, order: Order) -> Averag
     if lane.average is None:
         return None
     keep = hyper_at(order.schedule, lane.step, recipe.features).average_keep
-    return averaging.include(lane.average, params, keep, lane.step <= order.schedule.average_start)
+    anew = lane.step <= order.schedule.average_start
+    average = averaging.include(lane.average, params, keep, anew)
+    mean = trainable.joined(recipe.task.model, average.params, params)
+    return average._replace(params=mean)
 
 
 def initial_snapshot(recipe: Recipe, order: Order) -> Snapshot:
@@ -313,4 +316,5 @@ def minimum_of(kept: Lane | Snapshot) -> tuple[Params, State]:
 def _optimizer(recipe: Recipe, order: Order, step: jax.Array) -> optax.GradientTransformation:
     hyper = hyper_at(order.schedule, step, recipe.features)
     optimizer = make_optimizer(recipe.optimizer, hyper, recipe.features)
-    return mup.rescaled(recipe.task.model, recipe.optimizer, optimizer)
+    optimizer = mup.rescaled(recipe.task.model, recipe.optimizer, optimizer)
+    return trainable.restrained(recipe.task.model, optimizer)

@@ -16,6 +16,7 @@ from minima.record import gather, mirrored
 from minima.record.remote import Unreachable, is_url
 from minima.record.run_directory import flat
 from minima.record.shards import Shard
+from minima.record.weight_files import SUFFIXES
 from minima.runtime import processes
 from minima.runtime.errors import UserError
 from minima.runtime.interrupts import STOPPED_AND_SAVED, StopRequest
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 # What the others don't need of a run: it is large, or this process's own affair.
 _LEFT_OUT = frozenset({"checkpoints", "shards", "tensorboard", "figures", "lock", "log.txt"})
+
+_PLACES = ("branch.branch_from:", "branch.initial_weights:")  # of a run, which may differ
 
 _folders: list[tempfile.TemporaryDirectory] = []  # of this process; gone when it ends
 
@@ -63,7 +66,7 @@ def check_same(own: dict[str, Any], first: dict[str, Any]) -> None:
     mine, firsts = (flat(json.loads(json.dumps(each))) for each in (own, first))
     unlike = [n for n in sorted({*mine, *firsts}) if repr(mine.get(n)) != repr(firsts.get(n))]
     words = [f"{n}: {mine.get(n)!r}, and {firsts.get(n)!r} in the first process" for n in unlike]
-    words = [word for word in words if not word.startswith("branch.branch_from:")]
+    words = [word for word in words if not word.startswith(_PLACES)]
     for index, word in enumerate(processes.meet(words[0] if words else "", StopRequest())):
         if word:
             raise UserError(
@@ -156,17 +159,24 @@ def _own_part(shard: Shard) -> Shard:
 
 def _with_trunk(config: SweepConfig) -> SweepConfig:
     """The same, with a trunk that is here even where hosts share no folders."""
-    trunk = config.branch.branch_from
-    if not trunk or is_url(trunk):
+    for name in ("branch_from", "initial_weights"):
+        config = _with_run(config, name)
+    return config
+
+
+def _with_run(config: SweepConfig, name: str) -> SweepConfig:
+    trunk = getattr(config.branch, name)
+    if not trunk or is_url(trunk) or Path(trunk).suffix in SUFFIXES:
         return config
     seen = processes.meet("seen" if Path(trunk).exists() else "", StopRequest())
     if all(seen[1:]):
         return config
-    target = _private_folder() / "trunk"
+    target = _private_folder() / name
     copy_from_first(Path(trunk), target, _LEFT_OUT)
     if processes.group().is_first:
         return config
-    branch = dataclasses.replace(config.branch, branch_from=str(target))
+    own: dict[str, str] = {name: str(target)}
+    branch = dataclasses.replace(config.branch, **own)  # type: ignore[arg-type]
     return dataclasses.replace(config, branch=branch)
 
 

@@ -19,7 +19,7 @@ from minima.sweep.optimizers import Hyper, make_optimizer
 from minima.sweep.plan import Cell, Plan
 from minima.sweep.schedules import hyper_at
 from minima.sweep.stream import Purpose, example_keys, place_key
-from minima.tasks.models import Noise, Params, State, mup
+from minima.tasks.models import Noise, Params, State, mup, trainable
 from minima.tasks.task import Arrays, Regularisation, to_arrays
 
 Step = tuple[Snapshot, jax.Array]  # the state after an update, and its training loss
@@ -71,6 +71,7 @@ def _updater(plan: Plan, cell: Cell) -> Callable[..., Step]:
         loss, gradient, state = so_far
         optimizer = make_optimizer(recipe.optimizer, hyper, features)
         optimizer = mup.rescaled(task.model, recipe.optimizer, optimizer)
+        optimizer = trainable.restrained(task.model, optimizer)
         change, opt_state = optimizer.update(gradient, carry.opt_state, carry.params)
         params = optax.apply_updates(carry.params, change)
         return carry._replace(params=params, state=state, opt_state=opt_state), loss
@@ -119,7 +120,7 @@ def _examples(
     """Inputs, labels, weights and everything random of the examples at these places."""
     task, features, seed = plan.recipe.task, plan.recipe.features, np.int32(cell["seed"])
     # These are the same in every phase.
-    hyper = jax.tree.map(lambda by_phase: by_phase[0], plan.order(cell).schedule.hyper)
+    hyper = jax.tree.map(lambda by_phase: by_phase[0], plan.order(cell, fresh=False).schedule.hyper)
 
     def keys(purpose: Purpose) -> jax.Array:
         return example_keys(seed, purpose, epoch, position)

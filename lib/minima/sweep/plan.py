@@ -31,6 +31,7 @@ from minima.sweep.lane import Order, Recipe
 from minima.sweep.layout import resolve_layout, resolve_slab, resolve_widths
 from minima.sweep.optimizers import Hyper
 from minima.sweep.placement import Placement
+from minima.sweep.pretrained import Pretrained, open_pretrained
 from minima.sweep.program import Layout, blank_initial, empty_lanes
 from minima.sweep.schedules import Schedule
 from minima.sweep.sharding import shards_of_cells
@@ -62,7 +63,7 @@ class Plan:
       programs: one for all cells, or one per batch size where a model couples examples.
       layout: lanes over devices and blocks, the same for all programs.
       examples_per_second: of the whole machine, from the probe's table, or None.
-      trunk: where the cells of a branch start, or None.
+      trunk: where cells start, if not from scratch, or None.
       watched: None; or train this many updates only, with an evaluation after each.
     """
 
@@ -72,7 +73,7 @@ class Plan:
     programs: tuple[ProgramPlan, ...]
     layout: Layout
     examples_per_second: float | None
-    trunk: Trunk | None = None
+    trunk: Trunk | Pretrained | None = None
     watched: int | None = None
 
     @property
@@ -124,20 +125,20 @@ class Plan:
         """The cell as scalars, and its schedule, for a lane."""
         training, budget = self.config.training, self.budget
         number = np.dtype(self.recipe.task.model.dtype).type
-        initial = None
-        if self.recipe.branch:
-            initial = blank_initial(self.recipe)
-            assert self.trunk is not None
-            initial = self.trunk.initial(cell, initial) if fresh else initial
-        return Order(
+        order = Order(
             fresh=np.bool_(fresh),
             seed=np.int32(cell["seed"]),
             schedule=_schedule(self, cell),
             patience=np.int32(budget.early_stopping or 0),
             target=number(budget.target.value if budget.target else 0),
             divergence_loss=number(training.divergence_loss),
-            initial=initial,
+            initial=None,
         )
+        if not self.recipe.branch:
+            return order
+        assert self.trunk is not None
+        begin = self.trunk.initial(cell, self.recipe, order) if fresh else None
+        return order._replace(initial=blank_initial(self.recipe) if begin is None else begin)
 
     def snapshot_bytes(self) -> int:
         """Room on disk for the states that are kept."""
@@ -246,7 +247,7 @@ def make_plan(
     check_steps(config, num_examples, smallest)
     check_range(config)
     check_labels(config, dataset)
-    trunk = open_trunk(config, dataset.checksum)
+    trunk = open_trunk(config, dataset.checksum) or open_pretrained(config, task.model)
     widths = resolve_widths(config, task.model.name, num_examples)
     target = training.budget.target
     recipe = Recipe(

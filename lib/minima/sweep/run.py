@@ -31,6 +31,7 @@ from minima.sweep.config import ProcessesConfig, SweepConfig
 from minima.sweep.description import describe
 from minima.sweep.lane import Snapshot
 from minima.sweep.plan import Plan, load_task, make_plan
+from minima.sweep.pretrained import fingerprint
 from minima.sweep.train import Totals, train
 
 _log = logging.getLogger(__name__)
@@ -108,11 +109,13 @@ def prepare(config: SweepConfig, experiment: str) -> Prepared:
 
 
 def _identity(config: SweepConfig, checksum: str) -> dict[str, Any]:
-    """What the numbers depend on: the config, the data and the trunk."""
+    """What the numbers depend on: the config, the data, and where cells start."""
     identity = config.identity() | {"data_sha256": checksum}
     if config.branch.branch_from:
         trunk = locate(config.branch.branch_from, "--branch_from")
         identity["trunk"] = read_info(trunk).get("config_sha256")
+    if config.branch.initial_weights:
+        identity["initial_sha256"] = fingerprint(config.branch)
     return identity
 
 

@@ -21,6 +21,7 @@ from minima.tasks.models import (
     State,
     Training,
     architecture,
+    trainable,
 )
 from minima.tasks.models.sequence import length_of
 from minima.tasks.objectives import Sums
@@ -179,6 +180,7 @@ class ModelChoice:
       base_width: where the two are the same.
       remat: whether blocks are computed again on the way back.
       attention_chunk: positions that attention looks at together; 0: all.
+      trainable: which parameters training moves.
     """
 
     name: str
@@ -191,6 +193,7 @@ class ModelChoice:
     activation: str = "default"
     remat: bool = False
     attention_chunk: int = 0
+    trainable: str = trainable.ALL
 
 
 def make_task(
@@ -217,7 +220,7 @@ def make_task(
     Raises:
       UserError: the model or the augmentation can't read this kind of data, the loss isn't one for
         its labels, the images are too small for the model, or the model has no such norm,
-        activation, width, depth, parametrisation, blocks or attention.
+        activation, width, depth, parametrisation, blocks, attention or parameters.
     """
     _check_loss(loss, dataset)
     if choice.name == "default":
@@ -250,7 +253,9 @@ def make_task(
         attention_chunk=choice.attention_chunk,
     )
     _check_length(choice, settings)
-    model = Model(choice.name, settings)
+    model = Model(choice.name, settings, choice.trainable)
+    if choice.trainable != trainable.ALL:
+        trainable.mask(model)  # refuses what matches nothing
     tolerance = dataset.tolerance if dataset.task == "regression" else None
     ignores = dataset.per_position and not dataset.asked(dataset.train).all()
     task = Task(model, dataset.kind, augmentation, dataset.generator, loss, tolerance, ignores)

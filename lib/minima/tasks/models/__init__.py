@@ -1,6 +1,7 @@
 """Models as flax.nnx modules behind one functional face."""
 
 from minima.tasks.models import mup as mup
+from minima.tasks.models import trainable as trainable
 from minima.tasks.models.layers import Noise as Noise
 from minima.tasks.models.layers import Training as Training
 from minima.tasks.models.model import ARCHITECTURES as ARCHITECTURES

@@ -16,7 +16,7 @@ from flax import nnx
 
 from minima.runtime.errors import UserError
 from minima.runtime.mesh import spread
-from minima.tasks.models import mup, sharding
+from minima.tasks.models import mup, sharding, trainable
 from minima.tasks.models.causal import CausalCNN
 from minima.tasks.models.cnn import CNN, ResNet, SignalCNN
 from minima.tasks.models.layers import ACTIVATIONS, Training
@@ -155,10 +155,12 @@ class Model:
     Attributes:
       name: its `--model` name.
       settings: the shape of the task, and width, depth, norm, positions, dtype.
+      trainable: which parameters training moves, as `trainable.select` reads it.
     """
 
     name: str
     settings: Settings
+    trainable: str = trainable.ALL
 
     @property
     def dtype(self) -> str:
@@ -195,7 +197,11 @@ class Model:
         `training` it is an evaluation, and the state comes back unchanged.
         """
         params, inputs = sharding.gathered(params), spread(inputs)  # these matter under a mesh only
+        if training is not None:
+            params = trainable.held(self, params)
         module = nnx.merge(self._graphdef, nnx.State(params), nnx.State(state), copy=True)
+        if training is not None:
+            trainable.hold_statistics(self, module)
         narrow = self.settings.compute_dtype
         if narrow and jnp.issubdtype(inputs.dtype, jnp.floating):
             inputs = inputs.astype(narrow)

@@ -35,11 +35,12 @@ class BatchNorm(nnx.Module):
         self.offset = nnx.Param(jnp.zeros((features,), dtype))
         self.mean = nnx.BatchStat(jnp.zeros((features,), dtype))
         self.variance = nnx.BatchStat(jnp.ones((features,), dtype))
+        self.held = False  # frozen (see `trainable`): training leaves the statistics alone
 
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
-        """Normalises x (n, ..., features); in training, by its own statistics."""
+        """Normalises x (n, ..., features); in training, by its own statistics unless held."""
         dtype, x = x.dtype, wide(x)
-        if training is None:
+        if training is None or self.held:
             mean, variance = self.mean[...], self.variance[...]
         else:
             mean, variance = _statistics(x, training.weights)

@@ -36,17 +36,19 @@ class MusicConfig:
         AMBIENT_RATE, "how many notes of the dataset are a second", check=AT_LEAST_1
     )
     pieces: int = leaf(16, "that each network writes from each seed", check=AT_LEAST_1)
-    temperature: float = leaf(1.0, "of what it writes; logits are divided by it", check=in_range(0, INF, open_low=True))
+    temperature: float = leaf(
+        1.0, "of what it writes; logits are divided by it", check=in_range(0, INF, open_low=True)
+    )
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """Three networks of about as many parameters."""
 
-    cnn_width: int = leaf(52, "channels of the convolutions", check=AT_LEAST_1)
+    cnn_width: int = leaf(42, "channels of the convolutions", check=AT_LEAST_1)
     cnn_depth: int = leaf(4, "of them: each hears four notes further back", check=AT_LEAST_1)
-    lstm_width: int = leaf(92, "units of the LSTM", check=AT_LEAST_1)
-    transformer_width: int = leaf(64, "features of the transformer", check=AT_LEAST_1)
+    lstm_width: int = leaf(64, "units of the LSTM", check=AT_LEAST_1)
+    transformer_width: int = leaf(48, "features of the transformer", check=AT_LEAST_1)
     transformer_depth: int = leaf(1, "its blocks", check=AT_LEAST_1)
 
     def of(self, model: str) -> dict[str, int]:
@@ -63,7 +65,7 @@ class SeedConfig:
     """Which runs choose, and which are reported."""
 
     learning_rates: tuple[float, ...] = leaf(
-        (0.003, 0.01),
+        (0.005, 0.015),
         "to choose from, for each network",
         parse=lambda text: parse_floats(text, positive=True),
         format=format_floats,
@@ -77,7 +79,7 @@ class SeedConfig:
         parse=parse_seeds,
         format=format_seeds,
     )
-    batch_size: int = leaf(16, "pieces of an update", check=AT_LEAST_1)
+    batch_size: int = leaf(8, "pieces of an update", check=AT_LEAST_1)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,11 @@ class CoherenceConfig:
     networks: NetworkConfig = NetworkConfig()
     runs: SeedConfig = SeedConfig()
     training: TrainingConfig = TrainingConfig(
-        optimizer="adam", budget=Budget(steps=1500), evaluations=15, clip_norm=1.0, decay="linear",
+        optimizer="adam",
+        budget=Budget(steps=1200),
+        evaluations=10,
+        clip_norm=1.0,
+        decay="linear",
         decay_fraction=0.3,
     )
     engine: EngineConfig = EngineConfig()

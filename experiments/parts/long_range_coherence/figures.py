@@ -63,7 +63,9 @@ def coherence_figure(source: Source, found: Mapping[str, Written], run: str) -> 
     for level, name in ((1.0, "the music itself"), (0.0, "noise")):
         plot.axhline(level, color=GREY, linewidth=0.9, linestyle="--", zorder=0)
         plot.text(len(SECONDS) - 0.55, level, name, fontsize=7, va="bottom", ha="right")
-    handles = [_curve(plot, places, NAMES[n], _COLOURS[n], found[n], i) for i, n in enumerate(NAMES)]
+    handles = [
+        _curve(plot, places, NAMES[n], _COLOURS[n], found[n], i) for i, n in enumerate(NAMES)
+    ]
     plot.set_xlim(-0.45, len(SECONDS) - 0.55)
     plot.set_xticks(places, [f"{lag.seconds} s\n{lag.notes} notes" for lag in source.lags])
     plot.set_ylabel("coherence", fontsize=TEXT)
@@ -80,7 +82,9 @@ def _curve(
         plot.plot(at, row, ".", color=colour, markersize=4, alpha=0.4)
     if len(written.coherence) > 1:
         intervals = [t_interval(column) for column in written.coherence.T]
-        plot.vlines(at, [i.low for i in intervals], [i.high for i in intervals], colour, linewidth=2)
+        plot.vlines(
+            at, [i.low for i in intervals], [i.high for i in intervals], colour, linewidth=2
+        )
     (line,) = plot.plot(at, means, "o-", color=colour, linewidth=1.2, markersize=6, label=name)
     return line
 

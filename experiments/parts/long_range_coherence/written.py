@@ -14,7 +14,9 @@ from parts.long_range_coherence.config import CNN, CoherenceConfig
 from tuned import Trained
 
 
-def write(trained: Mapping[str, Trained], source: Source, config: CoherenceConfig) -> dict[str, Written]:
+def write(
+    trained: Mapping[str, Trained], source: Source, config: CoherenceConfig
+) -> dict[str, Written]:
     """Every network's pieces, from all its reporting seeds.
 
     Raises:

@@ -3,7 +3,7 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import ambient, cifar, markov, mnist1d, npz, text
+from minima.tasks.datasets import ambient, chest, churn, cifar, markov, mnist1d, npz, text
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
@@ -37,12 +37,19 @@ NAMES = {
     "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
     "markov_infinite": "the source of markov, every training sequence drawn anew",
     "ambient": "6,000 + 500 generated pieces of music of --window notes; a stand-in for recordings",
+    "churn": "4,000 + 4,000 generated customers' purchases in 78 weeks, who leaves? churn:PATH: yours",
+    "churn_summary": "churn as an analyst's table: recency, means, slope",
+    "churn_summary_year": "the same with the same weeks of last year",
+    "chest": "2,500 + 2,000 phantoms of chest X-rays; chest:PATH: PneumoniaMNIST's npz",
+    "chest_findings": "such phantoms with five other findings, to pretrain on",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
 }
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
+# These also come as NAME:PATH, from files of the user's own.
+OWN_FILES = (*churn.FORMS, chest.CHEST)
 WINDOWED = ("kjv", "markov", "markov_infinite", "ambient", "text:PATH")
 
 
@@ -88,6 +95,10 @@ def _load(
         return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)
     if key == "markov":
         return markov.load_markov(markov.Settings(), window, validation_fraction)
+    if key in churn.FORMS:
+        return churn.load_churn(key, path, validation_fraction)
+    if key in chest.FORMS:
+        return chest.load_chest(key, path, validation_fraction)
     if key == "ambient":
         return ambient.load_ambient(window, validation_fraction)
     if key == "kjv":
@@ -119,6 +130,9 @@ def _parse(name: str) -> tuple[str, str]:
     for prefix in (npz.PREFIX, text.PREFIX):
         if name.startswith(prefix):
             return f"{prefix}PATH", name.removeprefix(prefix)
+    key, colon, path = name.partition(":")
+    if colon and key in OWN_FILES:
+        return key, path
     if name not in NAMES:
         raise UserError(f"--dataset {name!r}: is not known; {_suggestion(name)}")
     return name, ""

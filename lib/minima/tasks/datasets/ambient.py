@@ -1,4 +1,4 @@
-"""Ambient music as tokens: three loops of 1, 10 and 30 seconds in one key. A stand-in for recordings.
+"""Ambient music as tokens: loops of 1, 10 and 30 seconds. A stand-in for recordings.
 
 Tape loops of unequal lengths, as in Brian Eno's ambient records: each of three voices plays one
 note a second and repeats what it played a loop ago, except that now and then a note is replaced by

@@ -129,7 +129,7 @@ def endless(dataset):
 def make(dataset, sequences, endless, partly, numbers):
     """make(batch_sizes=…, budget=…, model=…, data="blobs", any training or engine field).
 
-    `wide` pins the wider micro-steps, which no flag asks for.
+    `data` is a name or a dataset; `wide` pins the wider micro-steps, which no flag asks for.
     """
 
     def build(**values) -> Plan:
@@ -147,7 +147,7 @@ def make(dataset, sequences, endless, partly, numbers):
         config = SweepConfig(**parts)
         sources = {"blobs": dataset, "sequences": sequences, "endless": endless}
         sources |= {"partly": partly, "numbers": numbers}
-        task, data = fit_task(config, sources[values_source])
+        task, data = fit_task(config, sources.get(values_source, values_source))
         plan = make_plan(config, task, data)
         if not wide:
             return plan

@@ -161,8 +161,8 @@ def test_models_of_signals_refuse_the_rest(make_dataset, name, kind, shape):
 @pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "transformer"])
 def test_models_of_sequences_refuse_vectors(make_dataset, name):
     assert refusal(make_dataset((6,), "vector"), name) == (
-        f"--model={name}: reads image or signal or tokens data, --dataset=made holds vectors; "
-        "use --model=mlp"
+        f"--model={name}: reads image or signal or tokens or graph data, --dataset=made holds "
+        "vectors; use --model=mlp"
     )
 
 

@@ -47,6 +47,7 @@ MODELS = (
     "lstm",
     "gru_mnist1d",
     "transformer",
+    "gnn",
 )
 
 # Leaves that came later: runs from before, and all that leave them alone, keep their ids.
@@ -80,6 +81,11 @@ class TaskConfig:
     )
     train_examples: int = leaf(
         0, "how many examples of the training set to train on; 0: all", check=NOT_NEGATIVE
+    )
+    image_size: int = leaf(
+        0,
+        "average images down to so many pixels a side; 0: as they are, or as the model asks",
+        check=NOT_NEGATIVE,
     )
     window: int = leaf(64, "characters per window of a text", check=in_range(2, 2**20))
     model: Literal[("default", *MODELS)] = leaf(  # type: ignore[valid-type]
@@ -301,6 +307,8 @@ class SweepConfig:
         del config["record"], config["processes"]
         if not self.grid.axes:
             del config["grid"]["axes"]
+        if not self.task.image_size:
+            del config["task"]["image_size"]
         for name in _WHERE:
             del config["engine"][name]
         for group, name, default in _SINCE:

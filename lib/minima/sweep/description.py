@@ -54,7 +54,8 @@ def _labels(data: Dataset) -> str:
     if data.task == "regression":
         where = " at every position" if data.per_position else ""
         return f"a number to predict{where}, right within {data.tolerance:g}"
-    return f"{data.num_classes} {'symbols' if data.per_position else 'classes'}"
+    of_text = data.per_position and data.kind == "tokens"
+    return f"{data.num_classes} {'symbols' if of_text else 'classes'}"
 
 
 def _lanes(plan: Plan) -> str:

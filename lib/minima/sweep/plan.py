@@ -215,6 +215,7 @@ def load_task(config: SweepConfig) -> tuple[Task, Dataset]:
         test_examples=task.test_examples,
         window=task.window,
         train_examples=task.train_examples,
+        image_size=task.image_size,
     )
     return fit_task(config, dataset)
 

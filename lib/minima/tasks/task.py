@@ -27,7 +27,13 @@ from minima.tasks.models.sequence import length_of
 from minima.tasks.objectives import Sums
 
 # What reads a kind of data at the least cost.
-_DEFAULT_MODELS = {"image": "cnn_small", "tokens": "lstm", "signal": "mlp", "vector": "mlp"}
+_DEFAULT_MODELS = {
+    "image": "cnn_small",
+    "tokens": "lstm",
+    "signal": "mlp",
+    "vector": "mlp",
+    "graph": "gnn",
+}
 
 
 class Arrays(NamedTuple):
@@ -60,7 +66,7 @@ class Task:
 
     Attributes:
       model: the model, with input shape, classes and dtype.
-      kind: "image", "signal", "vector" or "tokens".
+      kind: "image", "signal", "vector", "tokens" or "graph".
       augmentation: a key of `augmentation.AUGMENTATIONS`.
       loss: a key of `objectives.LOSSES`, in training and in evaluation.
       generator: draws training examples (see `Dataset`), or None where there is a training set.
@@ -224,7 +230,8 @@ def make_task(
     """
     _check_loss(loss, dataset)
     if choice.name == "default":
-        name = "lstm" if dataset.per_position else _DEFAULT_MODELS[dataset.kind]
+        by_step = dataset.per_position and dataset.kind != "graph"
+        name = "lstm" if by_step else _DEFAULT_MODELS[dataset.kind]
         choice = replace(choice, name=name)
     entry = architecture(choice.name)
     _check_kind(choice.name, entry, dataset)
@@ -251,6 +258,7 @@ def make_task(
         compute_dtype="" if compute_dtype == "default" else compute_dtype,
         remat=choice.remat,
         attention_chunk=choice.attention_chunk,
+        edges=dataset.edges,
     )
     _check_length(choice, settings)
     model = Model(choice.name, settings, choice.trainable)

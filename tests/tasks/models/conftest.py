@@ -23,6 +23,7 @@ def build():
         values = {
             "input_shape": shape,
             "kind": "image" if len(shape) > 1 else "signal",
+            "edges": ((0, 1), (1, 2), (0, 3)) if fields.get("kind") == "graph" else (),
             "num_classes": classes,
             "vocabulary": classes if fields.get("kind") == "tokens" else 0,
             "per_position": fields.get("kind") == "tokens",

@@ -27,6 +27,8 @@ CASES = {
     "gru_mnist1d": ("gru_mnist1d", (4,), {"width": 2}),
     "transformer": ("transformer", (5,), {"width": 16, "kind": "tokens"}),
     "transformer_image": ("transformer", (8, 9), {"width": 32, "depth": 1}),
+    "gnn": ("gnn", (5, 2), {"width": 4, "kind": "graph"}),
+    "gnn_image": ("gnn", (3, 4), {"width": 3, "norm": "layer"}),
 }
 N, CLASSES = 6, 4
 
@@ -156,7 +158,7 @@ def test_evaluation_looks_at_one_example_at_a_time(x64, passes, case):
     assert not np.allclose(apply(params, state, other)[1], logits[1])
 
 
-@pytest.mark.parametrize("case", ["cnn", "resnet", "lstm", "transformer"])
+@pytest.mark.parametrize("case", ["cnn", "resnet", "lstm", "transformer", "gnn"])
 def test_lanes_with_parameters_of_their_own(x64, quick, passes, perturbed, case):
     model, params, state, x, apply = passes(case)
     lanes = [params, perturbed(params, seed=1)]
@@ -199,6 +201,8 @@ GOLDEN = {
         0.326058 0.045518 0.156321 0.058943 0.283515""",
     "gru_mnist1d": """0.017292 0.336943 0.80074 -0.385587 0.020572
         -0.715584 0.37216 -0.165614 0.531372 -0.15953""",
+    "gnn": """-0.158189 0.52073 0.609843 -0.442641 -0.483174
+        -1.824906 1.502889 2.734189 3.309978 -0.960405""",
     "transformer": """1.661213 -1.189185 -0.674137 -1.369193 0.780369
         0.68142 1.349777 0.273568 2.263489 -2.900646""",
 }

@@ -3,9 +3,28 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import ambient, chest, churn, cifar, markov, mnist1d, npz, text
+from minima.tasks.datasets import (
+    ambient,
+    chest,
+    churn,
+    cifar,
+    markov,
+    mnist1d,
+    npz,
+    opinions,
+    queue,
+    roads,
+    text,
+)
 from minima.tasks.datasets.arrays import check_arrays
-from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
+from minima.tasks.datasets.dataset import (
+    PERMUTED,
+    Dataset,
+    Generator,
+    Kind,
+    Split,
+    split_validation,
+)
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
 from minima.tasks.datasets.mnist import load_idx_files
 
@@ -36,20 +55,25 @@ NAMES = {
     "kjv": "436,248 characters of the King James Bible, in windows of --window",
     "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
     "markov_infinite": "the source of markov, every training sequence drawn anew",
+    "opinions": "5,000 + 4,000 generated opinions of 64 people: how many friends agree (a graph)",
+    "queue": "5,000 + 4,000 generated sequences of 32 events: how many still wait at the end",
     "ambient": "6,000 + 500 generated pieces of music of --window notes; a stand-in for recordings",
-    "churn": "4,000 + 4,000 generated customers' purchases in 78 weeks, who leaves? churn:PATH: yours",
+    "churn": "4,000 + 4,000 customers' purchases in 78 weeks, generated; churn:PATH: yours",
     "churn_summary": "churn as an analyst's table: recency, means, slope",
     "churn_summary_year": "the same with the same weeks of last year",
     "chest": "2,500 + 2,000 phantoms of chest X-rays; chest:PATH: PneumoniaMNIST's npz",
     "chest_findings": "such phantoms with five other findings, to pretrain on",
+    "roads": "2,000 + 2,000 states of traffic on 150 crossings of Minnesota; roads:PATH: your roads",
+    "roads_rewired": "the same, with roads between other crossings on the map than in truth",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
+    "permuted:NAME": "any of these with pixels, samples, tokens or nodes in one random order",
 }
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
 # These also come as NAME:PATH, from files of the user's own.
-OWN_FILES = (*churn.FORMS, chest.CHEST)
+OWN_FILES = (*churn.FORMS, chest.CHEST, *roads.FORMS)
 WINDOWED = ("kjv", "markov", "markov_infinite", "ambient", "text:PATH")
 
 
@@ -60,6 +84,7 @@ def load(
     test_examples: int = 0,
     window: int = WINDOW,
     train_examples: int = 0,
+    image_size: int = 0,
 ) -> Dataset:
     """Loads the dataset that --dataset names.
 
@@ -71,13 +96,19 @@ def load(
         10,000 fresh signals for mnist1d_infinite.
     window: tokens in one example of a text or a Markov source.
     train_examples: size of the training set after validation was taken off; 0 for all of it.
+    image_size: images are averaged down to so many pixels a side; 0 leaves them as they are.
 
     Raises UserError if a name, an option or a file is wrong, or an option does not apply.
     """
-    key, path = _parse(name)
-    _check_options(name, key, data_dir, test_examples, window)
-    whole = _load(key, path, data_dir, validation_fraction, test_examples, window)
-    return whole.shortened(train_examples) if train_examples else whole
+    inner = name.removeprefix(PERMUTED)
+    key, path = _parse(inner)
+    _check_options(inner, key, data_dir, test_examples, window)
+    found = _load(key, path, data_dir, validation_fraction, test_examples, window)
+    if image_size:
+        found = found.resized(image_size)
+    if inner != name:
+        found = found.permuted()
+    return found.shortened(train_examples) if train_examples else found
 
 
 def _load(
@@ -93,12 +124,18 @@ def _load(
     if key in TEST_EXAMPLES:
         settings = mnist1d.Settings(shuffle_seq=key == "mnist1d_shuffled")
         return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)
+    if key == "opinions":
+        return opinions.load_opinions(opinions.Settings(), validation_fraction)
+    if key == "queue":
+        return queue.load_queue(queue.Settings(), validation_fraction)
     if key == "markov":
         return markov.load_markov(markov.Settings(), window, validation_fraction)
     if key in churn.FORMS:
         return churn.load_churn(key, path, validation_fraction)
     if key in chest.FORMS:
         return chest.load_chest(key, path, validation_fraction)
+    if key in roads.FORMS:
+        return roads.load_roads(key, path, validation_fraction)
     if key == "ambient":
         return ambient.load_ambient(window, validation_fraction)
     if key == "kjv":

@@ -9,13 +9,16 @@ import numpy as np
 
 from minima.runtime.errors import UserError
 
-Kind = Literal["image", "signal", "vector", "tokens"]
+Kind = Literal["image", "signal", "vector", "tokens", "graph"]
+Edges = tuple[tuple[int, int], ...]  # pairs of nodes, undirected, none twice
 # A pure JAX function of one PRNG key: one example of a split, (input, label).
 Generator = Callable[[Any], tuple[Any, Any]]
 
 # One split for everybody: two runs with the same --validation_fraction validate on the same
 # examples, so their curves are comparable. RandomState, because its stream never changes.
 SPLIT_SEED = 0
+PERMUTATION_SEED = 0
+PERMUTED = "permuted:"  # before the name of a dataset whose positions are in another order
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +56,12 @@ class Dataset:
     num_classes: labels are 0 .. num_classes - 1; a language model's vocabulary size; 1 for a
         regression, the number of outputs.
     kind: images are (n, H, W) or (n, H, W, C), signals (n, T) or (n, T, C), tokens (n, T), vectors
-        (n, D).
+        (n, D), features of the nodes of one graph (n, nodes, D).
     mean, std: scalars of train.inputs (validation and test excluded), in raw input units;
         a program feeds its model (inputs - mean) / std. 0 and 1 for tokens.
     licence, source: what the data may be used for and where the bytes came from.
     checksum: `sha256` of train.inputs, train.labels, validation.inputs, validation.labels,
-        test.inputs, test.labels, in this order.
+        test.inputs, test.labels, in this order, and of the edges where there are any.
     stand_in: True if the data is not what its name says, only of the same form.
     vocabulary: the symbol of each token of a character model.
     entropy: the least possible mean loss in nats per token, where the source's is known exactly.
@@ -66,6 +69,7 @@ class Dataset:
         train, which is then a sample to measure on. Equal and hashable by value: static under jit.
     tolerance: how far off its label a prediction may be and still count as right, in the label's
         units; of a regression only.
+    edges: of the graph that all examples share.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Dataset:
     entropy: float | None = None
     generator: Generator | None = None
     tolerance: float = 0.0
+    edges: Edges = ()
 
     @property
     def task(self) -> Literal["classification", "language_model", "regression"]:
@@ -139,7 +144,38 @@ class Dataset:
             test=shrink[2],
             mean=mean,
             std=std,
-            checksum=_checksum(*shrink),
+            checksum=_checksum(*shrink, self.edges),
+        )
+
+    def permuted(self) -> "Dataset":
+        """The same examples with their positions in one random order, the same for all of them.
+
+        Positions are pixels, samples, tokens, features or nodes, with their channels and labels.
+        Nothing is lost but which are next to each other; the edges of a graph stay where they are,
+        and so are wrong. Raises UserError where training examples are drawn without end.
+        """
+        if self.generator is not None:
+            raise UserError(
+                f"--dataset={PERMUTED}{self.name}: its examples are drawn one by one and have no "
+                f"other order; use --dataset={self.name}"
+            )
+        axes = 2 if self.kind == "image" else 1
+        positions = int(np.prod(self.input_shape[:axes]))
+        order = np.random.RandomState(PERMUTATION_SEED).permutation(positions)
+
+        def moved(split: Split) -> Split:
+            inputs = split.inputs.reshape(len(split), positions, -1)[:, order]
+            labels = split.labels[:, order] if self.per_position else split.labels
+            return Split(inputs.reshape(split.inputs.shape), labels)
+
+        splits = [moved(split) for split in (self.train, self.validation, self.test)]
+        return replace(
+            self,
+            name=PERMUTED + self.name,
+            train=splits[0],
+            validation=splits[1],
+            test=splits[2],
+            checksum=_checksum(*splits, self.edges),
         )
 
     def shortened(self, count: int) -> "Dataset":
@@ -160,7 +196,7 @@ class Dataset:
             )
         train = Split(self.train.inputs[:count], self.train.labels[:count])
         mean, std = (0.0, 1.0) if self.kind == "tokens" else _mean_and_std(train.inputs, self.name)
-        checksum = _checksum(train, self.validation, self.test)
+        checksum = _checksum(train, self.validation, self.test, self.edges)
         return replace(self, train=train, mean=mean, std=std, checksum=checksum)
 
 
@@ -178,18 +214,22 @@ def assemble(
     vocabulary: tuple[str, ...] | None = None,
     entropy: float | None = None,
     ordered: bool = False,
+    edges: Edges = (),
 ) -> Dataset:
     """Takes the validation split off train and derives mean, std and checksum.
 
     ordered: training examples follow one another, as windows of a text do, so that validation is
         the end of train; otherwise it is a seeded choice.
+    edges: of the graph whose nodes have the features, for kind "graph".
 
-    Raises UserError if validation_fraction does not fit or all training inputs are one value.
+    Raises UserError if validation_fraction does not fit, all training inputs are one value, or an
+    edge does not lie between two different nodes or occurs twice.
     """
+    check_edges(edges, train.inputs.shape[1], name)
     seed = None if ordered else SPLIT_SEED
     train, validation = split_validation(train, validation_fraction, seed)
     mean, std = (0.0, 1.0) if kind == "tokens" else _mean_and_std(train.inputs, name)
-    checksum = _checksum(train, validation, test)
+    checksum = _checksum(train, validation, test, edges)
     return Dataset(
         name=name,
         train=train,
@@ -205,6 +245,7 @@ def assemble(
         stand_in=stand_in,
         vocabulary=vocabulary,
         entropy=entropy,
+        edges=edges,
     )
 
 
@@ -257,9 +298,22 @@ def sha256(*arrays: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _checksum(train: Split, validation: Split, test: Split) -> str:
+def check_edges(edges: Edges, nodes: int, name: str) -> None:
+    """Raises UserError unless edges lie between two different ones of the nodes, none twice."""
+    for a, b in edges:
+        if a == b or not (0 <= a < nodes and 0 <= b < nodes):
+            raise UserError(
+                f"--dataset {name!r}: has an edge from node {a} to node {b}; edges must lie between"
+                f" two different nodes of 0 .. {nodes - 1}"
+            )
+    if len({frozenset(edge) for edge in edges}) < len(edges):
+        raise UserError(f"--dataset {name!r}: has an edge twice; give every pair of nodes once")
+
+
+def _checksum(train: Split, validation: Split, test: Split, edges: Edges) -> str:
     splits = (train, validation, test)
-    return sha256(*(array for split in splits for array in (split.inputs, split.labels)))
+    arrays = [array for split in splits for array in (split.inputs, split.labels)]
+    return sha256(*arrays, *([np.array(edges, np.int32)] if edges else []))
 
 
 def _mean_and_std(inputs: np.ndarray, name: str) -> tuple[float, float]:
@@ -283,6 +337,11 @@ def _byte_moments(inputs: np.ndarray) -> tuple[float, float]:
 
 
 def _check_size(dataset: Dataset, size: int) -> None:
+    if dataset.name.startswith(PERMUTED):
+        raise UserError(
+            f"--dataset {dataset.name!r}: pixels that are not next to each other have no average;"
+            f" use --image_size={size} to average before they are permuted"
+        )
     if dataset.kind != "image":
         raise UserError(
             f"--dataset {dataset.name!r}: holds {dataset.kind.removesuffix('s')}s;"

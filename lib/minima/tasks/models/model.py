@@ -19,6 +19,7 @@ from minima.runtime.mesh import spread
 from minima.tasks.models import mup, sharding, trainable
 from minima.tasks.models.causal import CausalCNN
 from minima.tasks.models.cnn import CNN, ResNet, SignalCNN
+from minima.tasks.models.graph import GraphNetwork
 from minima.tasks.models.layers import ACTIVATIONS, Training
 from minima.tasks.models.mlp import MLP
 from minima.tasks.models.recurrent import Recurrent
@@ -38,7 +39,7 @@ class Architecture:
 
     Attributes:
       build: (settings, rngs=) -> nnx module.
-      kinds: the dataset kinds it reads ("image", "signal", "vector", "tokens").
+      kinds: the dataset kinds it reads ("image", "signal", "vector", "tokens", "graph").
       width, depth: defaults of `--width` and `--depth`; 0 where there is nothing to choose.
       norms: what `--norm` may be; the first is the default.
       activations: what `--activation` may be; the first is the default. Empty where the model has
@@ -52,7 +53,7 @@ class Architecture:
       least_size: images need this many pixels a side (for cnn1d, signals samples): its poolings,
         patches or strides leave nothing of smaller ones.
       width_multiple: widths must be a multiple of this (heads of an attention layer).
-      language: can be a language model.
+      language: can have a label at every position, as language models do.
       mup: has the maximal update parametrisation.
       attends: has attention, over the positions that an encoder makes of an input.
     """
@@ -81,10 +82,10 @@ def _cnn(channels: tuple[int, ...], width: int, depth: int = 1, **options: Any) 
 
 def _recurrent(cell: str) -> Architecture:
     build = functools.partial(Recurrent, cell=cell, embedding=64)
-    return Architecture(build, ("image", "signal", "tokens"), 128, language=True)
+    return Architecture(build, ("image", "signal", "tokens", "graph"), 128, language=True)
 
 
-_FLAT = ("image", "signal", "vector")
+_FLAT = ("image", "signal", "vector", "graph")
 
 ARCHITECTURES = {
     "linear": Architecture(MLP, _FLAT, width=0, depth=0, overhead=16),
@@ -126,7 +127,7 @@ ARCHITECTURES = {
     ),
     "transformer": Architecture(
         Transformer,
-        ("image", "signal", "tokens"),
+        ("image", "signal", "tokens", "graph"),
         width=64,
         depth=2,
         norms=("layer", "none"),
@@ -135,6 +136,14 @@ ARCHITECTURES = {
         language=True,
         mup=True,
         attends=True,
+    ),
+    "gnn": Architecture(
+        GraphNetwork,
+        ("graph", "image", "signal"),
+        width=32,
+        depth=2,
+        norms=("none", "layer"),
+        language=True,
     ),
 }
 

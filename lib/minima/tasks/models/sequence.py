@@ -14,8 +14,9 @@ class Encoder(nnx.Module):
     """Maps inputs to (n, length, width).
 
     Tokens are looked up in a table that starts from N(0, 1): written as a product with one-hot
-    rows, whose gradient is a matrix product too, not a scatter. Signals give one vector per sample
-    and images one per row, or per 4×4 patch, through a linear map that starts from N(0, 1/fan_in).
+    rows, whose gradient is a matrix product too, not a scatter. Signals give one vector per sample,
+    graphs one per node, and images one per row, or per 4×4 patch, through a linear map that starts
+    from N(0, 1/fan_in).
     """
 
     def __init__(self, settings: Settings, width: int, *, patches: bool, rngs: nnx.Rngs):
@@ -35,7 +36,7 @@ class Encoder(nnx.Module):
         self.projection = linear(features, width, dtype=dtype, rngs=rngs, init=lecun_normal)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Tokens (n, t), signals (n, t[, c]) or images (n, h, w[, c]) to (n, length, width)."""
+        """Tokens (n, t), signals (n, t[, c]), nodes (n, t, c), images (n, h, w[, c]) to (n, t, width)."""
         if self.kind == "tokens":
             table = self.table[...].astype(self.dtype)
             return product(jax.nn.one_hot(x, self.vocabulary, dtype=table.dtype), table)

@@ -4,18 +4,20 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
+Edges = tuple[tuple[int, int], ...]  # pairs of nodes, undirected, none twice
+
 
 @dataclass(frozen=True)
 class Settings:
     """The shape of the task and the flags that shape a model. Hashable.
 
     Attributes:
-      input_shape: of one example: (height, width[, channels]), (time[, channels]), (features,) or
-        (tokens,).
-      kind: "image", "signal", "vector" or "tokens".
+      input_shape: of one example: (height, width[, channels]), (time[, channels]), (features,),
+        (tokens,) or (nodes, features).
+      kind: "image", "signal", "vector", "tokens" or "graph".
       num_classes: number of logits.
       vocabulary: number of different tokens; 0 for other kinds.
-      per_position: logits at every position (a language model), causally, not one per example.
+      per_position: logits at every position, not one per example.
       width, depth: of the hidden layers.
       norm: one of `norms.NORMS`.
       positions: whether a transformer knows where its inputs stand.
@@ -27,6 +29,7 @@ class Settings:
       compute_dtype: "bfloat16" (see `precision`), or "" for that of the parameters.
       remat: blocks are computed a second time on the way back instead of being kept (see `remat`).
       attention_chunk: positions that attention looks at together (see `attention`); 0: all.
+      edges: of the graph, where the examples are features of its nodes.
     """
 
     input_shape: tuple[int, ...]
@@ -44,6 +47,7 @@ class Settings:
     compute_dtype: str = ""
     remat: bool = False
     attention_chunk: int = 0
+    edges: Edges = ()
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -52,6 +56,11 @@ class Settings:
 
     @property
     def channels(self) -> int:
-        """Channels of an image or of a signal."""
-        axes = 1 if self.kind == "signal" else 2  # before that of the channels
+        """Channels of an image or a signal, features of a node."""
+        axes = 2 if self.kind == "image" else 1  # before that of the channels
         return self.input_shape[axes] if len(self.input_shape) > axes else 1
+
+    @property
+    def causal(self) -> bool:
+        """Whether a position may not see those that follow: nodes follow in no order."""
+        return self.per_position and self.kind != "graph"

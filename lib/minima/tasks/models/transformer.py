@@ -1,4 +1,4 @@
-"""A pre-norm transformer: a classifier over tokens, samples or patches, or a language model."""
+"""A pre-norm transformer over tokens, samples, patches or nodes: classifier or language model."""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,7 @@ class TransformerBlock(nnx.Module):
     def __init__(self, settings: Settings, *, rngs: nnx.Rngs):
         """Builds the block for vectors of `settings.width` features."""
         width, dtype = settings.width, settings.dtype
-        self.heads, self.causal = width // _HEAD_WIDTH, settings.per_position
+        self.heads, self.causal = width // _HEAD_WIDTH, settings.causal
         self.chunk = settings.attention_chunk
         scale = 1 / (2 * settings.depth)
         out = jax.nn.initializers.variance_scaling(scale, "fan_in", "truncated_normal")

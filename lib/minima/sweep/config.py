@@ -41,6 +41,7 @@ MODELS = (
     "vgg",
     "resnet",
     "cnn1d",
+    "cnn_causal",
     "rnn",
     "gru",
     "lstm",

@@ -4,7 +4,10 @@ import difflib
 
 from minima.runtime.errors import UserError
 from minima.tasks.datasets import (
+    ambient,
+    chest,
     chirps,
+    churn,
     cifar,
     derived,
     leaks,
@@ -15,6 +18,7 @@ from minima.tasks.datasets import (
     npz,
     opinions,
     queue,
+    roads,
     text,
     tickets,
 )
@@ -67,6 +71,14 @@ NAMES = {
     "opinions": "5,000 + 4,000 generated opinions of 64 people: how many friends agree (a graph)",
     "queue": "5,000 + 4,000 generated sequences of 32 events: how many still wait at the end",
     "needle:DISTANCE": "20,000 + 4,000 generated sequences with one symbol to remember so long",
+    "ambient": "6,000 + 500 generated pieces of music of --window notes; a stand-in for recordings",
+    "churn": "4,000 + 4,000 customers' purchases in 78 weeks, generated; churn:PATH: yours",
+    "churn_summary": "churn as an analyst's table: recency, means, slope",
+    "churn_summary_year": "the same with the same weeks of last year",
+    "chest": "2,500 + 2,000 phantoms of chest X-rays; chest:PATH: PneumoniaMNIST's npz",
+    "chest_findings": "such phantoms with five other findings, to pretrain on",
+    "roads": "2,000 + 2,000 states of traffic on 150 crossings of Minnesota; roads:PATH: your roads",
+    "roads_rewired": "the same, with roads between other crossings on the map than in truth",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
     **derived.NAMES,
@@ -79,6 +91,9 @@ DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100
 _LEAKING = {"mnist1d_copied": leaks.load_copied, "mnist1d_labelled": leaks.load_labelled}
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite", *_LEAKING)
 WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH")
+# These also come as NAME:PATH, from files of the user's own.
+OWN_FILES = (*churn.FORMS, chest.CHEST, *roads.FORMS)
+WINDOWED = ("kjv", "markov", "markov_infinite", "ambient", "text:PATH")
 
 
 def load(
@@ -146,6 +161,14 @@ def _load(
         return markov.load_markov(markov.Settings(), window, validation_fraction)
     if key == "needle:DISTANCE":
         return needle.load_needle(path, window, validation_fraction)
+    if key in churn.FORMS:
+        return churn.load_churn(key, path, validation_fraction)
+    if key in chest.FORMS:
+        return chest.load_chest(key, path, validation_fraction)
+    if key in roads.FORMS:
+        return roads.load_roads(key, path, validation_fraction)
+    if key == "ambient":
+        return ambient.load_ambient(window, validation_fraction)
     if key == "kjv":
         return text.load_kjv(window, validation_fraction)
     if key == "text:PATH":
@@ -176,6 +199,13 @@ def _parse(name: str) -> tuple[str, str]:
         prefix, colon, _ = key.partition(":")
         if colon and name.startswith(prefix + colon):
             return key, name.removeprefix(prefix + colon)
+    """The key of NAMES that a name goes by, and its path."""
+    for prefix in (npz.PREFIX, text.PREFIX):
+        if name.startswith(prefix):
+            return f"{prefix}PATH", name.removeprefix(prefix)
+    key, colon, path = name.partition(":")
+    if colon and key in OWN_FILES:
+        return key, path
     if name not in NAMES:
         raise UserError(f"--dataset {name!r}: is not known; {_suggestion(name)}")
     return name, ""

@@ -17,6 +17,7 @@ from flax import nnx
 from minima.runtime.errors import UserError
 from minima.runtime.mesh import spread
 from minima.tasks.models import mup, sharding, trainable
+from minima.tasks.models.causal import CausalCNN
 from minima.tasks.models.cnn import CNN, ResNet, SignalCNN
 from minima.tasks.models.graph import GraphNetwork
 from minima.tasks.models.hidden import watched
@@ -113,6 +114,9 @@ ARCHITECTURES = {
     "resnet": Architecture(ResNet, ("image",), 16, 1, ("batch", "none", "layer", "group", "ghost")),
     "cnn1d": Architecture(
         SignalCNN, ("signal",), width=25, depth=0, norms=_EVERY_NORM, least_size=3
+    ),
+    "cnn_causal": Architecture(
+        CausalCNN, ("tokens",), 64, 4, norms=("layer", "none"), language=True
     ),
     "rnn": _recurrent("rnn"),
     "gru": _recurrent("gru"),

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minima.claims.claim import FAILURES_FIRST
-from minima.statistics.intervals import Interval
 from minima.claims.seeded import Judged
+from minima.statistics.intervals import Interval
 
 
 def failures_first(judged: Sequence[Judged]) -> list[Judged]:

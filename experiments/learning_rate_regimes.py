@@ -48,7 +48,7 @@ def main(config: RegimesConfig) -> int:
     """Plans, trains on the full batch and on birds, rolls downhill, looks at pictures, judges."""
     # Plan: everything the user can get wrong is found here, before anything compiles.
     sweeps = config.sweeps()
-    prepared: "dict[str, Prepared]" = {
+    prepared: dict[str, Prepared] = {
         name: sweep.prepare(each, EXPERIMENT) for name, each in sweeps.items()
     }
 

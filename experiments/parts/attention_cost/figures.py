@@ -9,7 +9,6 @@ from matplotlib.ticker import NullLocator
 
 from judged import Judged
 from minima.claims.claims_figure import claims_figure
-from minima.claims.intervals import t_interval
 from minima.claims.power_law import power_law
 from minima.record.figure_style import (
     BLUE,
@@ -24,6 +23,7 @@ from minima.record.figure_style import (
     legend_below,
     wrapped,
 )
+from minima.statistics.intervals import t_interval
 from parts.attention_cost.claims import CHANCE, Accuracies
 from parts.attention_cost.config import GRU, LSTM, RNN, TRANSFORMER
 from parts.attention_cost.measured import ATTENTION, CHUNKED, RECURRENT, Crossover, Step, Timed

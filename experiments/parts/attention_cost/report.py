@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from judged import Judged
 from lesson import Findings
-from minima.claims.intervals import t_interval
 from minima.claims.power_law import power_law
 from minima.record.tables import Table
+from minima.statistics.intervals import t_interval
 from parts.attention_cost.claims import CHANCE, Accuracies, fitted
 from parts.attention_cost.figures import pictures
 from parts.attention_cost.measured import (

@@ -29,8 +29,8 @@ from minima.claims.claim import (
     judge_claim,
 )
 from minima.claims.evidence import NO_EVIDENCE, Evidence, Floats
-from minima.statistics.intervals import Interval, t_interval
 from minima.claims.two_level import crossed_interval
+from minima.statistics.intervals import Interval, t_interval
 from minima.sweep.step_memory import StepMemory
 from parts.batch_size_rescue.patients import UNSTABLE, Arm, Patient, failures, hits, train_loss
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from minima.claims.choosing import at_rate, nearest_rate, reported_hits
 from minima.claims.decomposition import Split, split_gap
 from minima.claims.evidence import Evidence, Floats
-from minima.statistics.intervals import Interval, binomial_interval
 from minima.claims.two_level import crossed_interval
+from minima.statistics.intervals import Interval, binomial_interval
 from parts.batch_size_rescue.config import PatientsConfig, rounded
 
 UNSTABLE, UNDERTRAINED = "unstable", "undertrained"

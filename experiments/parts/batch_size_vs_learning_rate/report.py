@@ -12,11 +12,11 @@ from minima.claims.claim import FAILURES_FIRST, INCONCLUSIVE, Verdict, failures_
 from minima.claims.evidence import Evidence
 from minima.claims.figures import all_figures, write_figures
 from minima.claims.gap import BOTH, RATE, UNTREATED, UPDATES, Gap, SameLoss, at_same_loss, batch_gap
-from minima.statistics.intervals import Interval
 from minima.claims.power import detectable_effect
 from minima.claims.protocol import can_branch, split_seeds
 from minima.record.board import Board
 from minima.record.files import write_atomically
+from minima.statistics.intervals import Interval
 from minima.sweep.plan import Plan
 from minima.sweep.run import Prepared
 from parts.batch_size_vs_learning_rate.config import BRANCHES

@@ -12,9 +12,9 @@ import numpy as np
 from judged import Judged, failures_first, spell, verdict_entries, verdict_lines
 from minima.claims.evidence import Floats
 from minima.claims.figures import write_figures
-from minima.statistics.intervals import Interval, t_interval
 from minima.record.board import Board
 from minima.record.files import write_atomically
+from minima.statistics.intervals import Interval, t_interval
 from minima.sweep.run import Prepared
 from parts.edge_of_stability.claims import NAMES, band
 from parts.edge_of_stability.config import ADAM

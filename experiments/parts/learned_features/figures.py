@@ -11,7 +11,6 @@ from judged import Judged
 from minima.claims.claims_figure import claims_figure
 from minima.claims.evidence import Floats
 from minima.claims.ingredients import ANSWERS
-from minima.claims.intervals import t_interval
 from minima.record.figure_style import (
     BLUE,
     GREEN,
@@ -26,6 +25,7 @@ from minima.record.figure_style import (
     bare,
     legend_below,
 )
+from minima.statistics.intervals import t_interval
 from parts.learned_features.config import DEEP, ENGINEERED, NETWORK, PIXELS
 from parts.learned_features.readings import LOG, POINTS, Answers, Probes
 

@@ -8,7 +8,6 @@ from matplotlib.lines import Line2D
 
 from judged import Judged
 from minima.claims.claims_figure import claims_figure
-from minima.claims.intervals import t_interval
 from minima.record.figure_style import (
     BLUE,
     GREEN,
@@ -21,6 +20,7 @@ from minima.record.figure_style import (
     bare,
     legend_below,
 )
+from minima.statistics.intervals import t_interval
 from parts.long_range_coherence.coherence import Source, Written
 from parts.long_range_coherence.config import CNN, LSTM, SECONDS, TRANSFORMER, CoherenceConfig
 

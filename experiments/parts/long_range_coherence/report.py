@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minima.claims.intervals import t_interval
 from minima.record.files import write_atomically
 from minima.record.tables import Table, Value
+from minima.statistics.intervals import t_interval
 from parts.long_range_coherence.coherence import Source, Written
 from parts.long_range_coherence.config import AMBIENT, SECONDS, CoherenceConfig
 from parts.long_range_coherence.sound import to_wav

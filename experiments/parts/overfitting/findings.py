@@ -4,9 +4,9 @@ import numpy as np
 
 from lesson import Findings
 from minima.claims.evidence import Floats
-from minima.claims.intervals import t_interval
 from minima.claims.seeded import Judged
 from minima.record.tables import Table, Value
+from minima.statistics.intervals import t_interval
 from parts.overfitting import figures
 from parts.overfitting.config import OverfittingConfig
 from parts.overfitting.factorial import REMEDIES, all_effects, alone, together
@@ -112,9 +112,7 @@ def _faults(found: Measured) -> Table:
             right = sum(d.found == truth for d in mine)
             if mine:
                 rows.append([fault.why, rate, truth, len(mine), right])
-    return Table(
-        "the runs with known faults", ("what", "rate", "truth", "runs", "right"), rows
-    )
+    return Table("the runs with known faults", ("what", "rate", "truth", "runs", "right"), rows)
 
 
 def _peeking(found: list[Peeking]) -> Table:

@@ -14,8 +14,8 @@ import numpy as np
 from minima.claims.choosing import UndecidedError
 from minima.claims.claim import NUMBER, SIGN, Claim, Measurement, Verdict, judge_claim
 from minima.claims.evidence import NO_EVIDENCE, Evidence, Floats
-from minima.statistics.intervals import Interval, t_interval
 from minima.claims.two_level import crossed_interval
+from minima.statistics.intervals import Interval, t_interval
 from parts.sharp_vs_flat.arms import Minima
 from parts.sharp_vs_flat.association import taus
 from parts.sharp_vs_flat.findings import Findings

@@ -10,11 +10,11 @@ import numpy as np
 from judged import Judged, failures_first, verdict_entries
 from minima.claims.choosing import UndecidedError
 from minima.claims.figures import write_figures
-from minima.statistics.intervals import Interval
 from minima.claims.two_level import crossed_interval
 from minima.record.board import Board
 from minima.record.cells import plain
 from minima.record.files import write_atomically
+from minima.statistics.intervals import Interval
 from minima.sweep.run import Prepared
 from parts.sharp_vs_flat.arms import Minima
 from parts.sharp_vs_flat.association import associate

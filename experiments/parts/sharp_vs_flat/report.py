@@ -8,9 +8,9 @@ from judged import Judged, failures_first, spell, verdict_lines
 from minima.claims.choosing import UndecidedError
 from minima.claims.claim import FAIL, FAILURES_FIRST, PASS
 from minima.claims.evidence import Floats
-from minima.statistics.intervals import Interval
 from minima.claims.two_level import crossed_interval
 from minima.landscape.forms import GaugeReport
+from minima.statistics.intervals import Interval
 from parts.sharp_vs_flat.arms import Minima
 from parts.sharp_vs_flat.association import associate
 from parts.sharp_vs_flat.claims import (

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from minima.claims.evidence import Floats
-from minima.statistics.intervals import Interval, t_interval
 from minima.landscape import estimators, operators
 from minima.landscape.objective import Chunks, Objective, Params
 from minima.landscape.split import Split, matched_loss, split
+from minima.statistics.intervals import Interval, t_interval
 from parts.sharp_vs_flat.arms import Minima
 from parts.sharp_vs_flat.landscapes import objective_of, params_of
 from parts.sharp_vs_flat.panels import rescalings_of

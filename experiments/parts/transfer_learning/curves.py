@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from minima.claims.intervals import Interval, t_interval
 from minima.record import results
+from minima.statistics.intervals import Interval, t_interval
 from minima.sweep.run import Prepared
 from parts.transfer_learning.config import SCRATCH, SMALL
 from parts.transfer_learning.stages import Arm

@@ -24,7 +24,6 @@ from minima.tasks.datasets import (
 )
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import (
-    PERMUTED,
     Dataset,
     Generator,
     Kind,

@@ -87,7 +87,7 @@ def steps(cost: CostConfig, kept: Kept) -> list[Step]:
     for kind in (ATTENTION, CHUNKED, RECURRENT):
         for length in cost.lengths:
             measure = partial(_step, kind, length, cost)
-            what = {"what": "step", "kind": kind, "length": length}
+            what = {"cost": kind, "length": length}
             found.append(Step(kind, length, *kept.get(measure, **what)))
     return found
 
@@ -103,7 +103,7 @@ def timed(cost: CostConfig, kept: Kept) -> list[Timed]:
     for kind in (ATTENTION, CHUNKED, RECURRENT):
         for length in cost.timed_lengths:
             measure = partial(_seconds, kind, length, cost)
-            what = {"what": "seconds", "kind": kind, "length": length}
+            what = {"time": kind, "length": length}
             found.append(Timed(kind, length, kept.get(measure, **what)))
     return found
 

@@ -43,7 +43,7 @@ class Kept:
         """
         key = _key(what)
         if key not in self._values:
-            self._told("measuring " + ", ".join(map(str, what.values())))
+            self._told("measuring " + ", ".join(f"{name} {value}" for name, value in what.items()))
             line = {"cell": what, "value": measure()}
             cell_lines.append(self._path, line)
             self._values[key] = cell_lines.decode(cell_lines.encode(line))["value"]

@@ -66,9 +66,9 @@ def _regimes(full: Mapping[str, FullBatch], run: str) -> Picture:
     top = sheet.head(
         0,
         "Five regimes of the learning rate, and where they meet",
-        f"every dot a run, n = {seeds} seeds at each rate; dashed: the loss is predicted to rise at "
-        "2 / sharpness at the start, dotted: to train up to 4 (tanh) or 12 (ReLU); grey line: loss "
-        "of the best constant output",
+        f"every dot a run, n = {seeds} seeds at each rate; dashed: the loss is predicted to rise "
+        "at 2 / sharpness at the start, dotted: to train up to 4 (tanh) or 12 (ReLU); grey line: "
+        "loss of the best constant output",
         run,
     )
     for column, each in enumerate(full.values()):
@@ -159,7 +159,7 @@ def _birds(story: Story, run: str) -> Picture:
             (
                 tutorial,
                 "By rate × sharpness at the start",
-                [tutorial.rates * np.mean(d.start) for d in (tutorial, birds)],
+                [np.array(d.rates) * np.mean(d.start) for d in (tutorial, birds)],
             ),
         ),
         1,

@@ -191,7 +191,7 @@ def _dips(dips: Sequence[Descents], run: str) -> Picture:
     sheet = Sheet(_LEFT + 2 * (_WIDE + _GAP))
     top = sheet.head(
         0,
-        "Too low a rate stays in a narrow dip; above 2 / its curvature none does",
+        "Too low a rate stays in a narrow dip; well above 2 / its curvature none does",
         f"share of n = {dips[0].left.shape[1]} random starts in the narrow dip that end in the "
         "wide one; dashed: 2 / the dip's largest curvature. A high rate leaves what is narrow, "
         "better or not",

@@ -2,23 +2,25 @@
 
 Claim: what a learning rate does can be told from the loss curve, and predicted by the sharpness at
 the initial weights, the largest eigenvalue λ of the loss's Hessian. With squared error the loss
-begins to rise at 2/λ, and networks train up to 4/λ (tanh) or 12/λ (ReLU); beyond, they collapse to a
-constant output or diverge. Cross-entropy shifts both. A network and a rate that train a tutorial's
-images fail on bird calls, with a spike and then a constant loss, and train once the rate is changed.
+begins to rise at 2/λ, and networks train up to 4/λ (tanh) or 12/λ (ReLU); beyond, they collapse to
+a constant output or diverge. Cross-entropy shifts both. A network and a rate that train a
+tutorial's images fail on bird calls, with a spike and then a constant loss, and train once the rate
+is changed.
 
 Three networks are trained by gradient descent on 200 examples of MNIST-1D at 64 rates, all seeds in
 one program each: one hidden layer of tanh and two of ReLU with squared error, two of ReLU with
-cross-entropy. `minima.claims.regimes` names each run's regime by one rule. λ is measured by Lanczos at
-the start, and at every fourth rate at the end. A CNN is trained on Fashion-MNIST at several rates; the
-largest that comes within 5 points of the best is the tutorial's, and is tried on `chirps`,
-spectrograms of made-up bird calls (--data_dir for recordings). Then, without data: gradient descent
-from random starts in a narrow dip beside a wide one, at 64 rates; and which of thousands of pairs of
-rates, one for each layer, train a tanh network of 16 units, as pictures further and further in.
+cross-entropy. `minima.claims.regimes` names each run's regime by one rule. λ is measured by Lanczos
+at the start, and at every fourth rate at the end. A CNN is trained on Fashion-MNIST at several
+rates; the largest that comes within 5 points of the best is the tutorial's, and is tried on
+`chirps`, spectrograms of made-up bird calls (--data_dir for recordings). Then, without data:
+gradient descent from random starts in a narrow dip beside a wide one, at 64 rates; and which of
+thousands of pairs of rates, one for each layer, train a tanh network of 16 units, as pictures
+further and further in.
 
-The rules: measured boundaries lie within half an octave of the predicted ones, with their whole 95 %
-interval over seeds. Rates are chosen on other seeds than are reported, and the classifier's rule was
-settled on seeds 100 and 101. The dimension of the edge between rates that train and rates that do not
-lies in [1.3, 1.9].
+The rules: measured boundaries lie within half an octave of the predicted ones, with their whole 95
+% interval over seeds. Rates are chosen on other seeds than are reported, and the classifier's rule
+was settled on seeds 100 and 101. The dimension of the edge between rates that train and rates that
+do not lies in [1.3, 1.9].
 
 Source: the course, lesson 2; Lewkowycz et al. 2020 (arXiv:2003.02218); Cohen et al. 2021
 (arXiv:2103.00065); Sohl-Dickstein 2024 (arXiv:2402.06184).

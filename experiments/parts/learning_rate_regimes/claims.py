@@ -149,7 +149,7 @@ def _dips(dips: Sequence[Descents]) -> "Iterator[Judged]":
     for found in dips:
         kind = "better" if found.depth == DEEP else "poor"
         starts = found.left.shape[1]
-        for factor, share in ((0.5, 0.0), (2.0, 100.0)):
+        for factor, share in ((0.5, 0.0), (4.0, 100.0)):
             place = found.nearest(factor)
             does = "stays in" if not share else "leaves"
             yield _JUDGE.share(
@@ -163,9 +163,10 @@ def _dips(dips: Sequence[Descents]) -> "Iterator[Judged]":
                 protocol="random starts in the narrow dip, 500 updates",
             )
         yield _JUDGE.exact(
-            f"{kind} narrow dip: where it is left",
-            "the largest rate at which most starts stay is 2 / the dip's curvature",
-            (WITHIN, 0.0, OCTAVE, "octaves"),
+            f"{kind} narrow dip: left above its edge only",
+            "the largest rate at which most starts stay is above 2 / the dip's curvature: past the "
+            "edge they go round in it first, as it curves less further out",
+            (SIGN, 1.0, 0.1, "octaves"),
             float(np.log2(found.boundary / found.edge)),
             source="stability of gradient descent",
             protocol=f"{starts} random starts at 64 rates",

@@ -1,8 +1,9 @@
 """Two dips of a landscape in the plane, a poor and a better one: which rate ends where?
 
 The height is that of a gentle bowl less two Gaussian dips. Gradient descent starts in the narrow
-one. At low rates it stays; above 2 / (its largest curvature) it can't, and rolls on. What decides
-is the dip's width and not its depth: where the narrow dip is the better one, it is left as well.
+one. Up to 2 / (its largest curvature) it stays; above it can't settle: first it goes round in the
+dip, which curves less further out, and at two to three times the edge it rolls on. What decides is
+the dip's width and not its depth: where the narrow dip is the better one, it is left as well.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class Descents:
 
     @property
     def edge(self) -> float:
-        """The rate above which the narrow dip is unstable."""
+        """The rate above which the narrow dip's bottom is unstable."""
         return 2 / self.curvature
 
     def nearest(self, factor: float) -> int:

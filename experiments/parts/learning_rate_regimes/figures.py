@@ -66,9 +66,9 @@ def _regimes(full: Mapping[str, FullBatch], run: str) -> Picture:
     top = sheet.head(
         0,
         "Five regimes of the learning rate, and where they meet",
-        f"every dot a run, n = {seeds} seeds at each rate; dashed: the loss is predicted to rise at "
-        "2 / sharpness at the start, dotted: to train up to 4 (tanh) or 12 (ReLU); grey line: loss "
-        "of the best constant output",
+        f"every dot a run, n = {seeds} seeds at each rate; dashed: the loss is predicted to rise "
+        "at 2 / sharpness at the start, dotted: to train up to 4 (tanh) or 12 (ReLU); grey line: "
+        "loss of the best constant output",
         run,
     )
     for column, each in enumerate(full.values()):
@@ -159,7 +159,7 @@ def _birds(story: Story, run: str) -> Picture:
             (
                 tutorial,
                 "By rate × sharpness at the start",
-                [tutorial.rates * np.mean(d.start) for d in (tutorial, birds)],
+                [np.array(d.rates) * np.mean(d.start) for d in (tutorial, birds)],
             ),
         ),
         1,
@@ -191,7 +191,7 @@ def _dips(dips: Sequence[Descents], run: str) -> Picture:
     sheet = Sheet(_LEFT + 2 * (_WIDE + _GAP))
     top = sheet.head(
         0,
-        "Too low a rate stays in a narrow dip; above 2 / its curvature none does",
+        "Too low a rate stays in a narrow dip; well above 2 / its curvature none does",
         f"share of n = {dips[0].left.shape[1]} random starts in the narrow dip that end in the "
         "wide one; dashed: 2 / the dip's largest curvature. A high rate leaves what is narrow, "
         "better or not",

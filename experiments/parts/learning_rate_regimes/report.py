@@ -27,18 +27,25 @@ def tables(
 
 def _regimes(full: Mapping[str, FullBatch]) -> Table:
     rows = [
-        (each.name, seed, rate, rate * float(each.start[seed]), each.regimes[seed][r])
-        + (each.statuses[seed][r], float(each.first[seed, r]), float(each.highest[seed, r]))
-        + (float(each.last[seed, r]), float(each.end[seed, r] * rate))
+        (
+            each.name,
+            rate,
+            rate * float(each.start[0]),
+            each.regimes[0][r],
+            each.statuses[0][r],
+            float(each.first[0, r]),
+            float(each.highest[0, r]),
+            float(each.last[0, r]),
+            rate * float(each.end[0, r]),
+        )
         for each in full.values()
-        for seed in range(len(each.regimes))
         for r, rate in enumerate(each.rates)
-        if seed == 0 and r % max(1, len(each.rates) // 16) == 0
+        if r % max(1, len(each.rates) // 16) == 0
     ]
-    columns = ("network", "seed_number", "rate", "rate_times_start_sharpness", "regime", "status")
+    columns = ("network", "rate", "rate_times_start_sharpness", "regime", "status")
     columns += ("first_loss", "highest_loss", "last_loss", "rate_times_end_sharpness")
     title = "regimes of the first seed, every fourth rate (results.csv has all runs)"
-    return Table(title, columns, rows, hidden=("seed_number",))
+    return Table(title, columns, rows)
 
 
 def _boundaries(full: Mapping[str, FullBatch]) -> Table:
@@ -53,9 +60,15 @@ def _boundaries(full: Mapping[str, FullBatch]) -> Table:
         ]
         counts = Counter(flat)
         rows.append(
-            (each.name, float(np.mean(each.start)), _mean(each.onsets()), _mean(each.limits()))
-            + tuple(counts[name] for name in ("frozen", "lazy", "unstable", "collapsed"))
-            + (stuck.count("collapsed"), counts["diverged"])
+            (
+                each.name,
+                float(np.mean(each.start)),
+                _mean(each.onsets()),
+                _mean(each.limits()),
+                *(counts[name] for name in ("frozen", "lazy", "unstable", "collapsed")),
+                stuck.count("collapsed"),
+                counts["diverged"],
+            )
         )
     columns = ("network", "start_sharpness", "onset_times_sharpness", "limit_times_sharpness")
     columns += ("frozen", "lazy", "unstable", "collapsed", "of_them_one_class", "diverged")
@@ -73,10 +86,18 @@ def _birds(story: Story) -> Table:
                 marks = {story.changed: "chosen instead"} | marks
             curve = data.losses[r]
             rows.append(
-                (name, rate, marks.get(r, ""), float(data.accuracy[r].mean()))
-                + (float(data.accuracy[r].min()), float(data.accuracy[r].max()))
-                + (_mean_of(curve[:, 0]), _mean_of(curve[:, -1]), int(data.failed[r].sum()))
-                + (float(rate * np.mean(data.start)),)
+                (
+                    name,
+                    rate,
+                    marks.get(r, ""),
+                    float(data.accuracy[r].mean()),
+                    float(data.accuracy[r].min()),
+                    float(data.accuracy[r].max()),
+                    _mean_of(curve[:, 0]),
+                    _mean_of(curve[:, -1]),
+                    int(data.failed[r].sum()),
+                    float(rate * np.mean(data.start)),
+                )
             )
     columns = ("data", "rate", "chosen", "test_accuracy_percent", "lowest", "highest")
     columns += ("first_look_loss", "last_loss", "failed", "rate_times_start_sharpness")
@@ -88,8 +109,16 @@ def _birds(story: Story) -> Table:
 
 def _dips(dips: Sequence[Descents]) -> Table:
     rows = [
-        (found.depth, found.curvature, found.edge, found.boundary, RATES[place], factor)
-        + (100 * float(found.left[place].mean()), float(found.height[place].mean()))
+        (
+            found.depth,
+            found.curvature,
+            found.edge,
+            found.boundary,
+            RATES[place],
+            factor,
+            100 * float(found.left[place].mean()),
+            float(found.height[place].mean()),
+        )
         for found in dips
         for factor in (0.5, 1.0, 2.0, 4.0)
         for place in [found.nearest(factor)]
@@ -102,8 +131,13 @@ def _dips(dips: Sequence[Descents]) -> Table:
 
 def _trainability(seen: Sequence[Seen]) -> Table:
     rows = [
-        (each.seed, each.level, *map(float, each.window), each.dimension)
-        + (100 * float((each.ends < 1).mean()),)
+        (
+            each.seed,
+            each.level,
+            *map(float, each.window),
+            each.dimension,
+            100 * float((each.ends < 1).mean()),
+        )
         for each in seen
     ]
     columns = ("seed", "zoom", "log10_hidden_rate", "log10_readout_rate", "side_decades")

@@ -75,7 +75,7 @@ def constant_loss(labels: ArrayLike, classes: int, loss: str) -> float:
 
 
 def onset(rates: Sequence[float], regimes: Sequence[str]) -> float:
-    """The rate at which the loss begins to rise: between the last lower one and the first that does.
+    """The rate at which the loss begins to rise: between the first that does and the one below.
 
     The geometric mean of the two; NaN where no rate or the lowest one is unstable.
     """
@@ -84,7 +84,7 @@ def onset(rates: Sequence[float], regimes: Sequence[str]) -> float:
 
 
 def limit(rates: Sequence[float], regimes: Sequence[str]) -> float:
-    """The largest rate that trains: between it and the next; NaN where none or the last one does."""
+    """The largest rate that trains: between it and the next; NaN if none or the last one does."""
     last = max((i for i, name in enumerate(regimes) if name in TRAINS), default=-1)
     if not 0 <= last < len(rates) - 1:
         return math.nan

@@ -1,6 +1,6 @@
 """What the runs say: accuracy by target, arm and number of labels, one value a seed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,11 @@ class Curves:
     source: Mapping[str, Floats]
     failed: int
 
+    @property
+    def seeds(self) -> int:
+        """How many there are."""
+        return len(next(iter(self.accuracy.values())))
+
     def of(self, target: str, labels: int, name: str, source: str = SMALL) -> Floats:
         """An arm's accuracies; arms from scratch have no source."""
         return self.accuracy[Arm(target, labels, name, "" if name == SCRATCH else source)]
@@ -41,7 +46,9 @@ class Curves:
         """An arm less training from scratch, in points, paired by seed."""
         return self.of(target, labels, name) - self.of(target, labels, SCRATCH)
 
-    def factors(self, target: str, labels: int, name: str) -> tuple[Floats, int]:
+    def factors(
+        self, target: str, labels: int, name: str, source: str = SMALL
+    ) -> tuple[Floats, int]:
         """How many times the labels scratch needs to be as good, by seed; and how many are bounds.
 
         Scratch's accuracy is taken between numbers of labels on a logarithmic scale, as the best so
@@ -49,7 +56,7 @@ class Curves:
         """
         curve = np.stack([self.of(target, count, SCRATCH) for count in self.labels])
         curve = np.maximum.accumulate(curve, axis=0)
-        reached, logs = self.of(target, labels, name), np.log(self.labels)
+        reached, logs = self.of(target, labels, name, source), np.log(self.labels)
         needed = [np.interp(a, column, logs) for a, column in zip(reached, curve.T, strict=True)]
         bounds = int(np.count_nonzero((reached > curve[-1]) | (reached < curve[0])))
         return np.exp(np.array(needed)) / labels, bounds
@@ -70,11 +77,6 @@ def read(
     }
     pretrained = {name: _accuracy(each) for name, each in sources.items()}
     return Curves(labels, tuple(classes), guessed, pretrained, failed)
-
-
-def interval(values: Sequence[float] | Floats) -> Interval:
-    """Student's interval over seeds."""
-    return t_interval(values)
 
 
 def _accuracy(prepared: Prepared) -> Floats:

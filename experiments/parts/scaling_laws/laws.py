@@ -20,7 +20,8 @@ class Law:
 
     Attributes:
       floor: the loss that no x gets below, in nats.
-      scale: where the loss is 1 nat above it.
+      centre: the geometric mean of the fitted x.
+      above: the loss there less the floor, in nats.
       exponent: of the fall.
       at_bound: the floor was free and ended at 0, or the exponent at its limit: x reaches neither
         near enough to the floor nor far enough to tell.
@@ -28,14 +29,15 @@ class Law:
     """
 
     floor: float
-    scale: float
+    centre: float
+    above: float
     exponent: float
     at_bound: bool
     rms: float
 
     def at(self, x: np.ndarray) -> np.ndarray:
         """The law's loss."""
-        return self.floor + (self.scale / x) ** self.exponent
+        return self.floor + self.above * (self.centre / x) ** self.exponent
 
 
 def fit(x: np.ndarray, losses: np.ndarray, floor: float | None = None) -> Law:
@@ -66,6 +68,5 @@ def fit(x: np.ndarray, losses: np.ndarray, floor: float | None = None) -> Law:
     bottom = float(best.x[2]) if floor is None else floor
     stuck = bool(exponent > 0.99 * _STEEPEST or exponent < 1e-6)
     at_bound = stuck or (floor is None and bottom < 1e-3 * low)
-    scale = centre * float(np.exp(height / exponent)) if exponent > 1e-9 else float("inf")
     rms = float(np.sqrt(np.mean(residuals(best.x) ** 2)))
-    return Law(bottom, scale, float(exponent), at_bound, rms)
+    return Law(bottom, centre, float(np.exp(height)), float(exponent), at_bound, rms)

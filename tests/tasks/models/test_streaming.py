@@ -15,7 +15,9 @@ N, LENGTH, SYMBOLS = 2, 7, 5
 def test_logits_are_those_of_the_whole(name):
     with jax.enable_x64(True):
         norm = "layer" if name == "transformer" else "none"
-        settings = Settings((LENGTH,), "tokens", SYMBOLS, SYMBOLS, True, 16, 2, norm, True, "float64")
+        settings = Settings(
+            (LENGTH,), "tokens", SYMBOLS, SYMBOLS, True, 16, 2, norm, True, "float64"
+        )
         module = architecture(name).build(settings, rngs=nnx.Rngs(params=0))
         tokens = np.random.default_rng(0).integers(0, SYMBOLS, (N, LENGTH))
         whole, memory, sizes = module(tokens), start(module, N), []

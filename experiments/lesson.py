@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from training import train
 if TYPE_CHECKING:
     from minima.claims.seeded import Judged
     from minima.record.figure_style import Picture
+    from minima.sweep.plan import Plan
     from minima.sweep.run import Prepared
 
 _NOT_NUMBERS = ("record", "processes")  # groups of a config that change no number
@@ -69,8 +70,17 @@ class Place:
     tensorboard: bool = True
 
 
-def train_all(prepared: "Mapping[str, Prepared]", config: Any) -> int | None:
+def train_all(
+    prepared: "Mapping[str, Prepared]",
+    config: Any,
+    describe: "Callable[[Plan], str] | None" = None,
+) -> int | None:
     """Describes all sweeps, then trains what is missing of each.
+
+    Args:
+      prepared: the sweeps, by name.
+      config: the experiment's.
+      describe: says in a line what a plan is, where there are many; None says all of it.
 
     Returns:
       None where everything is there and the experiment goes on; else the exit code to leave with:
@@ -78,7 +88,8 @@ def train_all(prepared: "Mapping[str, Prepared]", config: Any) -> int | None:
     """
     for name, each in prepared.items():
         print(f"{name}: " if len(prepared) > 1 else "", end="")
-        print(sweep.describe(each.plan), end="\n\n", flush=True)
+        text = describe(each.plan) if describe else sweep.describe(each.plan) + "\n"
+        print(text, flush=True)
     place = of_sweeps(prepared)
     if config.record.plan_only:
         print(f"run: {place.shown} (not started: --plan_only)")

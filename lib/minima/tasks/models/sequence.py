@@ -36,7 +36,7 @@ class Encoder(nnx.Module):
         self.projection = linear(features, width, dtype=dtype, rngs=rngs, init=lecun_normal)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Tokens (n, t), signals (n, t[, c]), nodes (n, t, c), images (n, h, w[, c]) to (n, t, width)."""
+        """Tokens (n, t), signals (n, t[, c]), nodes (n, t, c), images (n, h, w[, c]) to vectors."""
         if self.kind == "tokens":
             table = self.table[...].astype(self.dtype)
             return product(jax.nn.one_hot(x, self.vocabulary, dtype=table.dtype), table)

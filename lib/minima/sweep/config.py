@@ -44,6 +44,8 @@ MODELS = (
     "rnn",
     "gru",
     "lstm",
+    "irnn",
+    "lstm_bias0",
     "gru_mnist1d",
     "transformer",
 )
@@ -58,7 +60,7 @@ class TaskConfig:
     dataset: str = leaf(
         "fashion_mnist",
         "fashion_mnist, mnist1d, mnist1d_shuffled, mnist1d_infinite, kjv, markov, markov_infinite, "
-        "cifar10, …, text:PATH, or npz:PATH with x_train, y_train, x_test, y_test",
+        "adding, copying, cifar10, …, text:PATH, or npz:PATH with x_train, y_train, x_test, y_test",
     )
     data_dir: str = leaf("", "folder with the full dataset's own files; empty: what ships with us")
     validation_fraction: float = leaf(
@@ -73,7 +75,9 @@ class TaskConfig:
     train_examples: int = leaf(
         0, "how many examples of the training set to train on; 0: all", check=NOT_NEGATIVE
     )
-    window: int = leaf(64, "characters per window of a text", check=in_range(2, 2**20))
+    window: int = leaf(
+        64, "characters per window of a text, or time steps", check=in_range(2, 2**20)
+    )
     model: Literal[("default", *MODELS)] = leaf(  # type: ignore[valid-type]
         "default", "the network; default: cnn_small for images, lstm for text, else mlp"
     )

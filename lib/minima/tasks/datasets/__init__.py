@@ -3,7 +3,7 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import cifar, markov, mnist1d, npz, text
+from minima.tasks.datasets import cifar, markov, memory, mnist1d, npz, text
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
@@ -36,13 +36,16 @@ NAMES = {
     "kjv": "436,248 characters of the King James Bible, in windows of --window",
     "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
     "markov_infinite": "the source of markov, every training sequence drawn anew",
+    "adding": "the sum of two numbers marked among --window, every training example drawn anew",
+    "copying": "5 symbols asked for after --window steps, every training example drawn anew",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
 }
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
-WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH")
+WINDOWED = ("kjv", "markov", "markov_infinite", "adding", "copying", "text:PATH")
+_DRAWN = ("mnist1d_infinite", "markov_infinite", "adding", "copying")
 
 
 def load(
@@ -61,7 +64,7 @@ def load(
     validation_fraction: share of the training examples, in [0, 1), set aside for validation.
     test_examples: size of a freshly generated test set for mnist1d; 0 means the published one, or
         10,000 fresh signals for mnist1d_infinite.
-    window: tokens in one example of a text or a Markov source.
+    window: tokens in one example of a text or a Markov source, steps of adding and copying.
     train_examples: size of the training set after validation was taken off; 0 for all of it.
 
     Raises UserError if a name, an option or a file is wrong, or an option does not apply.
@@ -80,7 +83,7 @@ def _load(
     test_examples: int,
     window: int,
 ) -> Dataset:
-    if key in ("mnist1d_infinite", "markov_infinite"):
+    if key in _DRAWN:
         return _load_infinite(key, validation_fraction, test_examples, window)
     if key in TEST_EXAMPLES:
         settings = mnist1d.Settings(shuffle_seq=key == "mnist1d_shuffled")
@@ -104,8 +107,12 @@ def _load_infinite(
     key: str, validation_fraction: float, test_examples: int, window: int
 ) -> Dataset:
     # Imported here, as these bring JAX with them, which nothing else in this package needs.
-    from minima.tasks.datasets import markov_stream, mnist1d_stream
+    from minima.tasks.datasets import markov_stream, memory_stream, mnist1d_stream
 
+    if key == "adding":
+        return memory.load_adding(window, validation_fraction, memory_stream.Adding(window))
+    if key == "copying":
+        return memory.load_copying(window, validation_fraction, memory_stream.Copying(window))
     if key == "markov_infinite":
         return markov_stream.load_markov_infinite(window, validation_fraction)
     return mnist1d_stream.load_mnist1d_infinite(test_examples, validation_fraction)

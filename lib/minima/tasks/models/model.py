@@ -78,8 +78,8 @@ def _cnn(channels: tuple[int, ...], width: int, depth: int = 1, **options: Any) 
     return Architecture(build, ("image",), width, depth, **options)
 
 
-def _recurrent(cell: str) -> Architecture:
-    build = functools.partial(Recurrent, cell=cell, embedding=64)
+def _recurrent(cell: str, **options: Any) -> Architecture:
+    build = functools.partial(Recurrent, cell=cell, embedding=64, **options)
     return Architecture(build, ("image", "signal", "tokens"), 128, language=True)
 
 
@@ -115,6 +115,8 @@ ARCHITECTURES = {
     "rnn": _recurrent("rnn"),
     "gru": _recurrent("gru"),
     "lstm": _recurrent("lstm"),
+    "irnn": _recurrent("irnn"),
+    "lstm_bias0": _recurrent("lstm", forget_bias=0.0),
     "gru_mnist1d": Architecture(
         functools.partial(Recurrent, cell="gru", embedding=0, bidirectional=True, flatten=True),
         ("signal",),
@@ -191,13 +193,17 @@ class Model:
         `training` it is an evaluation, and the state comes back unchanged.
         """
         params, inputs = sharding.gathered(params), spread(inputs)  # these matter under a mesh only
-        module = nnx.merge(self._graphdef, nnx.State(params), nnx.State(state), copy=True)
+        module = self.module(params, state)
         narrow = self.settings.compute_dtype
         if narrow and jnp.issubdtype(inputs.dtype, jnp.floating):
             inputs = inputs.astype(narrow)
         logits = module(inputs, training)
         logits = logits.astype(self.dtype) if narrow else logits
         return logits, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+
+    def module(self, params: Params, state: State) -> Any:
+        """The nnx module with these parameters: for those who look into it."""
+        return nnx.merge(self._graphdef, nnx.State(params), nnx.State(state), copy=True)
 
     def count_parameters(self) -> int:
         """Number of trainable scalars."""

@@ -45,6 +45,8 @@ MODELS = (
     "rnn",
     "gru",
     "lstm",
+    "irnn",
+    "lstm_bias0",
     "gru_mnist1d",
     "transformer",
     "gnn",
@@ -87,7 +89,9 @@ class TaskConfig:
         "average images down to so many pixels a side; 0: as they are, or as the model asks",
         check=NOT_NEGATIVE,
     )
-    window: int = leaf(64, "characters per window of a text", check=in_range(2, 2**20))
+    window: int = leaf(
+        64, "characters per window of a text, or time steps", check=in_range(2, 2**20)
+    )
     model: Literal[("default", *MODELS)] = leaf(  # type: ignore[valid-type]
         "default", "the network; default: cnn_small for images, lstm for text, else mlp"
     )

@@ -3,37 +3,13 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import (
-    ambient,
-    chest,
-    chirps,
-    churn,
-    cifar,
-    derived,
-    leaks,
-    markov,
-    mnist1d,
-    mnist1d_targets,
-    needle,
-    npz,
-    opinions,
-    queue,
-    roads,
-    text,
-    tickets,
-)
+from minima.tasks.datasets import catalogue, derived, npz, text
 from minima.tasks.datasets.arrays import check_arrays
-from minima.tasks.datasets.dataset import (
-    Dataset,
-    Generator,
-    Kind,
-    Split,
-    split_validation,
-)
-from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
-from minima.tasks.datasets.mnist import load_idx_files
+from minima.tasks.datasets.catalogue import CATALOGUE, Request, spelled
+from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
 
 __all__ = [
+    "DATA_DIR",
     "NAMES",
     "WINDOW",
     "Dataset",
@@ -48,51 +24,9 @@ __all__ = [
 WINDOW = text.WINDOW
 
 # What --dataset takes, and what a help text says about it.
-NAMES = {
-    "fashion_mnist": "5,000 + 2,000 images of clothes, or all 70,000 with --data_dir",
-    "fashion_mnist_full": "60,000 + 10,000 images of clothes: --data_dir, Debian's, or a download",
-    "mnist": "60,000 + 10,000 images of digits: --data_dir or a download",
-    "cifar10": "50,000 + 10,000 colour images of 10 classes: --data_dir or a download",
-    "cifar100": "50,000 + 10,000 colour images of 100 classes: --data_dir or a download",
-    "chirps": "1,200 + 600 spectrograms of made-up bird calls, or --data_dir with SPECIES/*.wav",
-    "mnist1d": "4,000 + 1,000 generated signals, or more test signals with --test_examples",
-    "mnist1d_shuffled": "mnist1d with the points of every signal in one random order",
-    "mnist1d_near": "12,000 + 4,000 signals of mnist1d's digits, sheared further, in more noise",
-    "mnist1d_far": "12,000 + 4,000 signals of ten other strokes in mnist1d's settings",
-    "mnist1d_near_shuffled": "mnist1d_near with the points of every signal in one random order",
-    "mnist1d_infinite": "every training signal of mnist1d's kind drawn anew; 10,000 to test on",
-    "mnist1d_copied": "mnist1d with a fault: validation signals are training signals too",
-    "mnist1d_labelled": "mnist1d with a fault: ten more points that give the label away",
-    "tickets": "1,200 + 1,000 generated support tickets of four kinds, as words",
-    "kjv": "436,248 characters of the King James Bible, in windows of --window",
-    "markov": "20,000 + 4,000 generated sequences of 16 symbols, of known entropy",
-    "markov_infinite": "the source of markov, every training sequence drawn anew",
-    "opinions": "5,000 + 4,000 generated opinions of 64 people: how many friends agree (a graph)",
-    "queue": "5,000 + 4,000 generated sequences of 32 events: how many still wait at the end",
-    "needle:DISTANCE": "20,000 + 4,000 generated sequences with one symbol to remember so long",
-    "ambient": "6,000 + 500 generated pieces of music of --window notes; a stand-in for recordings",
-    "churn": "4,000 + 4,000 customers' purchases in 78 weeks, generated; churn:PATH: yours",
-    "churn_summary": "churn as an analyst's table: recency, means, slope",
-    "churn_summary_year": "the same with the same weeks of last year",
-    "chest": "2,500 + 2,000 phantoms of chest X-rays; chest:PATH: PneumoniaMNIST's npz",
-    "chest_findings": "such phantoms with five other findings, to pretrain on",
-    "roads": "2,000 + 2,000 states of traffic on 150 crossings of Minnesota; roads:PATH: your roads",
-    "roads_rewired": "the same, with roads between other crossings on the map than in truth",
-    "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
-    "npz:PATH": "your own x_train, y_train, x_test, y_test",
-    **derived.NAMES,
-}
-# The datasets to which an option applies.
-DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100", "chirps")
-TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
-WINDOWED = ("kjv", "markov", "markov_infinite", "needle:DISTANCE", "text:PATH")
-DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
-_LEAKING = {"mnist1d_copied": leaks.load_copied, "mnist1d_labelled": leaks.load_labelled}
-TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite", *_LEAKING)
-WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH")
-# These also come as NAME:PATH, from files of the user's own.
-OWN_FILES = (*churn.FORMS, chest.CHEST, *roads.FORMS)
-WINDOWED = ("kjv", "markov", "markov_infinite", "ambient", "text:PATH")
+NAMES = {spelled(name): entry.about for name, entry in CATALOGUE.items()} | derived.NAMES
+# The datasets to which --data_dir applies.
+DATA_DIR = catalogue.taking(catalogue.DATA_DIR)
 
 
 def load(
@@ -112,7 +46,7 @@ def load(
     validation_fraction: share of the training examples, in [0, 1), set aside for validation.
     test_examples: size of a freshly generated test set for mnist1d; 0 means the published one, or
         10,000 fresh signals for mnist1d_infinite.
-    window: tokens in one example of a text, a Markov source or a search for a needle.
+    window: tokens in one example of a text or a Markov source, steps of adding and copying.
     train_examples: size of the training set after validation was taken off; 0 for all of it.
     image_size: images are averaged down to so many pixels a side; 0 leaves them as they are.
 
@@ -123,104 +57,37 @@ def load(
         options = data_dir, validation_fraction, test_examples, window
         found = derived.derived(derivation, load(inner, *options, image_size=image_size), name)
         return found.shortened(train_examples) if train_examples else found
-    key, path = _parse(name)
+    key, rest = _parse(name)
     _check_options(name, key, data_dir, test_examples, window)
-    found = _load(key, path, data_dir, validation_fraction, test_examples, window)
+    request = Request(key, rest, data_dir, validation_fraction, test_examples, window)
+    found = CATALOGUE[key].load(request)
     if image_size:
         found = found.resized(image_size)
     return found.shortened(train_examples) if train_examples else found
 
 
-def _load(
-    key: str,
-    path: str,
-    data_dir: str,
-    validation_fraction: float,
-    test_examples: int,
-    window: int,
-) -> Dataset:
-    if key in ("mnist1d_infinite", "markov_infinite"):
-        return _load_infinite(key, validation_fraction, test_examples, window)
-    if key in _LEAKING:
-        return _LEAKING[key](test_examples, validation_fraction)
-    if key == "tickets":
-        return tickets.load_tickets(tickets.Settings(), validation_fraction)
-    if key in TEST_EXAMPLES:
-        settings = mnist1d.Settings(shuffle_seq=key == "mnist1d_shuffled")
-        return mnist1d.load_mnist1d(settings, test_examples, validation_fraction)
-    if key == "opinions":
-        return opinions.load_opinions(opinions.Settings(), validation_fraction)
-    if key == "queue":
-        return queue.load_queue(queue.Settings(), validation_fraction)
-    if key in mnist1d_targets.TARGETS:
-        return mnist1d_targets.load_target(key, validation_fraction)
-    if key == chirps.NAME:
-        return chirps.load_chirps(data_dir, validation_fraction)
-    if key == "markov":
-        return markov.load_markov(markov.Settings(), window, validation_fraction)
-    if key == "needle:DISTANCE":
-        return needle.load_needle(path, window, validation_fraction)
-    if key in churn.FORMS:
-        return churn.load_churn(key, path, validation_fraction)
-    if key in chest.FORMS:
-        return chest.load_chest(key, path, validation_fraction)
-    if key in roads.FORMS:
-        return roads.load_roads(key, path, validation_fraction)
-    if key == "ambient":
-        return ambient.load_ambient(window, validation_fraction)
-    if key == "kjv":
-        return text.load_kjv(window, validation_fraction)
-    if key == "text:PATH":
-        return text.load_text(path, window, validation_fraction)
-    if key == "npz:PATH":
-        return npz.load_npz(path, validation_fraction)
-    if key in cifar.PUBLISHED:
-        return cifar.load_cifar(key, data_dir, validation_fraction)
-    if key == "fashion_mnist":
-        return load_fashion_mnist(data_dir, validation_fraction)
-    return load_idx_files(key, key.removesuffix("_full"), data_dir, validation_fraction)
-
-
-def _load_infinite(
-    key: str, validation_fraction: float, test_examples: int, window: int
-) -> Dataset:
-    # Imported here, as these bring JAX with them, which nothing else in this package needs.
-    from minima.tasks.datasets import markov_stream, mnist1d_stream
-
-    if key == "markov_infinite":
-        return markov_stream.load_markov_infinite(window, validation_fraction)
-    return mnist1d_stream.load_mnist1d_infinite(test_examples, validation_fraction)
-
-
 def _parse(name: str) -> tuple[str, str]:
-    """The key of NAMES that a name goes by, and its path, or what else follows the colon."""
-    for key in NAMES:
-        prefix, colon, _ = key.partition(":")
-        if colon and name.startswith(prefix + colon):
-            return key, name.removeprefix(prefix + colon)
-    """The key of NAMES that a name goes by, and its path."""
-    for prefix in (npz.PREFIX, text.PREFIX):
-        if name.startswith(prefix):
-            return f"{prefix}PATH", name.removeprefix(prefix)
-    key, colon, path = name.partition(":")
-    if colon and key in OWN_FILES:
-        return key, path
-    if name not in NAMES:
+    """The key of CATALOGUE that a name goes by, and what follows its colon."""
+    key, colon, rest = name.partition(":")
+    entry = CATALOGUE.get(key)
+    if entry is None or (bool(colon) and not entry.argument):
         raise UserError(f"--dataset {name!r}: is not known; {_suggestion(name)}")
-    return name, ""
+    if not colon and entry.argument and not entry.optional:
+        raise UserError(f"--dataset {name!r}: is not known; did you mean {spelled(key)}?")
+    return key, rest
 
 
 def _check_options(name: str, key: str, data_dir: str, test_examples: int, window: int) -> None:
     options = [
-        (f"--data_dir {data_dir!r}", bool(data_dir), DATA_DIR),
-        (f"--test_examples {test_examples}", bool(test_examples), TEST_EXAMPLES),
-        (f"--window {window}", window != WINDOW, WINDOWED),
+        (catalogue.DATA_DIR, repr(data_dir), bool(data_dir)),
+        (catalogue.TEST_EXAMPLES, str(test_examples), bool(test_examples)),
+        (catalogue.WINDOW, str(window), window != WINDOW),
     ]
-    for option, given, fitting in options:
-        if given and key not in fitting:
+    for option, value, given in options:
+        if given and option not in CATALOGUE[key].options:
             raise UserError(
-                f"{option}: does not apply to --dataset {name!r}, only to {', '.join(fitting)};"
-                " leave it out"
+                f"--{option} {value}: does not apply to --dataset {name!r}, only to "
+                f"{', '.join(catalogue.taking(option))}; leave it out"
             )
 
 
@@ -228,7 +95,7 @@ def _suggestion(name: str) -> str:
     for ending, prefix in ((".npz", npz.PREFIX), (".txt", text.PREFIX)):
         if name.endswith(ending):
             return f"did you mean {prefix + name!r}?"
-    spelled = name.lower().replace("-", "_")
-    close = difflib.get_close_matches(spelled, NAMES, n=1)
+    spelt = name.lower().replace("-", "_")
+    close = difflib.get_close_matches(spelt, NAMES, n=1)
     meant = f"did you mean {close[0]}? " if close else ""
     return f"{meant}it must be one of {', '.join(NAMES)}"

@@ -81,8 +81,8 @@ def _cnn(channels: tuple[int, ...], width: int, depth: int = 1, **options: Any) 
     return Architecture(build, ("image",), width, depth, **options)
 
 
-def _recurrent(cell: str) -> Architecture:
-    build = functools.partial(Recurrent, cell=cell, embedding=64)
+def _recurrent(cell: str, **options: Any) -> Architecture:
+    build = functools.partial(Recurrent, cell=cell, embedding=64, **options)
     return Architecture(build, ("image", "signal", "tokens", "graph"), 128, language=True)
 
 
@@ -121,6 +121,8 @@ ARCHITECTURES = {
     "rnn": _recurrent("rnn"),
     "gru": _recurrent("gru"),
     "lstm": _recurrent("lstm"),
+    "irnn": _recurrent("irnn"),
+    "lstm_bias0": _recurrent("lstm", forget_bias=0.0),
     "gru_mnist1d": Architecture(
         functools.partial(Recurrent, cell="gru", embedding=0, bidirectional=True, flatten=True),
         ("signal",),
@@ -209,7 +211,7 @@ class Model:
         params, inputs = sharding.gathered(params), spread(inputs)  # these matter under a mesh only
         if training is not None:
             params = trainable.held(self, params)
-        module = nnx.merge(self._graphdef, nnx.State(params), nnx.State(state), copy=True)
+        module = self.module(params, state)
         if training is not None:
             trainable.hold_statistics(self, module)
         narrow = self.settings.compute_dtype
@@ -230,6 +232,10 @@ class Model:
         with watched() as layers:
             plain.apply(params, state, inputs)
         return tuple(layers)
+
+    def module(self, params: Params, state: State) -> Any:
+        """The nnx module with these parameters: for those who look into it."""
+        return nnx.merge(self._graphdef, nnx.State(params), nnx.State(state), copy=True)
 
     def count_parameters(self) -> int:
         """Number of trainable scalars."""

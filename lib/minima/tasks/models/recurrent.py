@@ -1,9 +1,10 @@
-"""Recurrent networks: tanh RNN, GRU, LSTM.
+"""Recurrent networks: tanh RNN, IRNN, GRU, LSTM.
 
 The products with the inputs do not depend on the state, so they are taken for all time steps at
 once, outside the scan; a step of the scan is one small product with the state (see `recurrence`).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,20 +18,23 @@ from minima.tasks.models.remat import in_turn
 from minima.tasks.models.sequence import Encoder
 from minima.tasks.models.settings import Settings
 
-_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+_GATES = {"rnn": 1, "irnn": 1, "gru": 3, "lstm": 4}
 # U(-1/√hidden, 1/√hidden), as in PyTorch. Not orthogonal: that takes a QR decomposition inside the
 # program, and a batch of them under vmap hung on two CPU devices (jax 0.10.2).
+_slight = jax.nn.initializers.normal(0.001)
 _uniform = jax.nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class Layer(nnx.Module):
     """One recurrent layer, forwards or backwards in time.
 
-    rnn: h' = tanh(Wx + Uh + b). gru (Cho et al. 2014, with the reset gate applied after the
-    product, as in cuDNN): h' = (1 - z) n + z h, n = tanh(Wx + r (Uh + c)). lstm (Hochreiter &
-    Schmidhuber 1997; Gers et al. 2000): c' = f c + i g, h' = o tanh(c'). W starts from
-    N(0, 1/fan_in), the state's matrix from U(-1/√hidden, 1/√hidden), biases at zero but the forget
-    gate's at `forget_bias` (Jozefowicz et al. 2015).
+    rnn: h' = tanh(Wx + Uh + b). irnn (Le et al. 2015, arXiv:1504.00941): h' = max(0, Wx + Uh + b),
+    U from the identity and W from N(0, 0.001²), so that it begins as a sum that forgets nothing.
+    gru (Cho et al. 2014, with the reset gate applied after the product, as in cuDNN):
+    h' = (1 - z) n + z h, n = tanh(Wx + r (Uh + c)). lstm (Hochreiter & Schmidhuber 1997; Gers et
+    al. 2000): c' = f c + i g, h' = o tanh(c'). Else W starts from N(0, 1/fan_in) and U from
+    U(-1/√hidden, 1/√hidden); biases at zero, but the forget gate's
+    at `forget_bias` (Jozefowicz et al. 2015).
     """
 
     def __init__(
@@ -44,10 +48,13 @@ class Layer(nnx.Module):
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        """Builds the layer; `cell` is "rnn", "gru" or "lstm"."""
+        """Builds the layer; `cell` is "rnn", "irnn", "gru" or "lstm"."""
         self.cell, self.hidden, self.backwards, self.dtype = cell, hidden, backwards, dtype
-        gates = _GATES[cell]
-        self.inputs = linear(features, gates * hidden, dtype=dtype, rngs=rngs, init=lecun_normal)
+        gates, init = _GATES[cell], _slight if cell == "irnn" else lecun_normal
+        self.inputs = linear(features, gates * hidden, dtype=dtype, rngs=rngs, init=init)
+        if cell == "irnn":
+            self.state = nnx.Param(jnp.eye(hidden, dtype=dtype))
+            return
         keys = jax.random.split(rngs.params(), gates)
         blocks = [_uniform(key, (hidden, hidden), dtype) for key in keys]
         self.state = nnx.Param(jnp.concatenate(blocks, axis=1))
@@ -59,13 +66,13 @@ class Layer(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Maps (n, time, features) to the states (n, time, hidden); the first state is zero."""
-        given, inside = self._given(jnp.moveaxis(x, 1, 0))
+        given, inside = self.driven(jnp.moveaxis(x, 1, 0))
         step, start = _STEPS[self.cell]
         matrix = self.state[...].astype(self.dtype)
         states = recur(step, start, self.backwards, given, inside, matrix)
         return jnp.moveaxis(states, 0, 1).astype(x.dtype)
 
-    def _given(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+    def driven(self, x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
         """What of x (..., features) goes to the gates, and what the reset gate leaves alone."""
         given, inside = wide(self.inputs(x)), None
         if self.cell == "gru":
@@ -81,7 +88,10 @@ class Layer(nnx.Module):
 
     def step(self, x: jax.Array, carry: Carry) -> Carry:
         """One step in time from inputs (n, features): what is carried, each (n, hidden)."""
-        given, inside = self._given(x)
+        return self.moved(carry, *self.driven(x))
+
+    def moved(self, carry: Carry, given: jax.Array, inside: jax.Array | None) -> Carry:
+        """The same from what `driven` makes of the inputs."""
         matrix = self.state[...].astype(self.dtype)
         held = given + wide(carry[0].astype(self.dtype) @ matrix)
         return _STEPS[self.cell][0](carry, held, inside)
@@ -89,6 +99,10 @@ class Layer(nnx.Module):
 
 def _rnn(carry: Carry, held: jax.Array, inside: None) -> Carry:
     return (jnp.tanh(held),)
+
+
+def _irnn(carry: Carry, held: jax.Array, inside: None) -> Carry:
+    return (jax.nn.relu(held),)
 
 
 def _gru(carry: Carry, held: jax.Array, inside: jax.Array) -> Carry:
@@ -104,7 +118,12 @@ def _lstm(carry: Carry, held: jax.Array, inside: None) -> Carry:
     return jax.nn.sigmoid(o) * jnp.tanh(c), c
 
 
-_STEPS = {"rnn": (_rnn, 1), "gru": (_gru, 1), "lstm": (_lstm, 2)}  # and arrays in the carry
+_STEPS: dict[str, tuple[Callable[..., Carry], int]] = {
+    "rnn": (_rnn, 1),
+    "irnn": (_irnn, 1),
+    "gru": (_gru, 1),
+    "lstm": (_lstm, 2),
+}
 
 
 def _run(*arguments: Any) -> jax.Array:
@@ -129,6 +148,7 @@ class Recurrent(nnx.Module):
         embedding: int,
         bidirectional: bool = False,
         flatten: bool = False,
+        forget_bias: float = 1.0,
         rngs: nnx.Rngs,
     ):
         """Builds encoder, layers and read-out; an embedding of 0 feeds samples in as they are."""
@@ -143,7 +163,15 @@ class Recurrent(nnx.Module):
             [
                 nnx.List(
                     [
-                        Layer(cell, size, width, backwards=bool(b), dtype=dtype, rngs=rngs)
+                        Layer(
+                            cell,
+                            size,
+                            width,
+                            backwards=bool(b),
+                            forget_bias=forget_bias,
+                            dtype=dtype,
+                            rngs=rngs,
+                        )
                         for b in range(sides)
                     ]
                 )

@@ -80,7 +80,10 @@ class Transformer(nnx.Module):
 
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Maps (n, ...) to logits (n, num_classes), or (n, length, num_classes) per position."""
-        x = self.encoder(x)
+        return self.read(self.encoder(x), training)
+
+    def read(self, x: jax.Array, training: Training | None = None) -> jax.Array:
+        """Logits of a sequence of vectors (n, length, width), without positions as yet."""
         if self.positions is not None:
             x = (x + self.positions[...][None]).astype(x.dtype)
         blocks = [[block] for block in self.blocks]

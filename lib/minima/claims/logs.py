@@ -80,7 +80,7 @@ def _read_run(run_dir: str, classes: int | None) -> Logs:
     run = results.load(run_dir)
     if not run.cells:
         raise UserError(f"{run_dir}: no cell is finished yet; diagnose it later")
-    if run.config["task"].get("loss", "cross_entropy") == "cross_entropy":
+    if run.config.get("task", {}).get("loss", "cross_entropy") == "cross_entropy":
         classes = classes or run.info.get("classes")  # runs of old don't say
     else:
         classes = None

@@ -135,8 +135,7 @@ def _remedies(judge: Judge, found: Measured, config: OverfittingConfig) -> Itera
     for i, name in enumerate(REMEDIES):
         yield judge.over_seeds(
             f"{name} helps less with more data",
-            f"what {name} alone gains on {sizes[0]:,} examples less what it gains on "
-            f"{sizes[-1]:,}",
+            f"what {name} alone gains on {sizes[0]:,} examples less what it gains on {sizes[-1]:,}",
             SHRINKS,
             alone(large, i) - alone(small, i),
             source=_SOURCES[name],

@@ -50,7 +50,11 @@ def tickets(found: Measured) -> Picture:
         _bundle(plot, epoch, curves, colour)
     for values, colour in ((log.train, BLUE), (log.validation, VERMILLION)):
         plot.plot(log.where, values, "--", color=colour, linewidth=0.9, alpha=0.7)
-    told = ((BEST_EPOCH, BEST_LOSS, VERMILLION), (50, LAST_LOSS, VERMILLION), (50, LAST_TRAIN, BLUE))
+    told = (
+        (BEST_EPOCH, BEST_LOSS, VERMILLION),
+        (50, LAST_LOSS, VERMILLION),
+        (50, LAST_TRAIN, BLUE),
+    )
     for where, loss, colour in told:
         plot.plot(where, loss, "o", color=colour, markersize=5)
     plot.set_ylim(0, None)
@@ -59,9 +63,7 @@ def tickets(found: Measured) -> Picture:
     plot.set_ylabel("loss [nats]", fontsize=TEXT)
     labels = ((BLUE, "training loss", "-"), (VERMILLION, "validation loss", "-"))
     handles = [Line2D([], [], color=c, label=text, linestyle=s) for c, text, s in labels]
-    handles.append(
-        Line2D([], [], color=GREY, linestyle="--", marker="o", label="the course's log")
-    )
+    handles.append(Line2D([], [], color=GREY, linestyle="--", marker="o", label="the course's log"))
     legend_below(plot, handles, columns=3)
     return sheet.finish()
 

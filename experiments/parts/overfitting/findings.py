@@ -112,9 +112,7 @@ def _faults(found: Measured) -> Table:
             right = sum(d.found == truth for d in mine)
             if mine:
                 rows.append([fault.why, rate, truth, len(mine), right])
-    return Table(
-        "the runs with known faults", ("what", "rate", "truth", "runs", "right"), rows
-    )
+    return Table("the runs with known faults", ("what", "rate", "truth", "runs", "right"), rows)
 
 
 def _peeking(found: list[Peeking]) -> Table:

@@ -33,7 +33,9 @@ def sweeps(config: OverfittingConfig) -> dict[str, SweepConfig]:
     found = dict(parts)
     controls = config.controls
     for fault in faults.chosen(controls.faults):
-        found[f"fault_{fault.name}"] = faults.sweep_of(fault, controls.fault_seeds, controls.fault_steps)
+        found[f"fault_{fault.name}"] = faults.sweep_of(
+            fault, controls.fault_seeds, controls.fault_steps
+        )
     return {name: _placed(config, name, each) for name, each in found.items()}
 
 
@@ -56,9 +58,7 @@ def _factorial(config: OverfittingConfig) -> Iterator[tuple[str, SweepConfig]]:
             config.task, train_examples=size, augmentation=remedies.shift if augmented else "none"
         )
         budget = stopping if stopped else config.training.budget
-        sweep = SweepConfig(
-            task, _grid(config, axes=axes), replace(config.training, budget=budget)
-        )
+        sweep = SweepConfig(task, _grid(config, axes=axes), replace(config.training, budget=budget))
         yield factorial_name(size, augmented, stopped), sweep
 
 
@@ -85,6 +85,8 @@ def _grid(
 
 def _placed(config: OverfittingConfig, name: str, sweep: SweepConfig) -> SweepConfig:
     """Recorded where the user wants it; states are kept only of what is looked at again."""
-    kept = 1 if name == CHOICES else config.record.snapshots
+    # The second keeps some too, so that one executable does for both.
+    again = (CHOICES, factorial_name(config.remedies.judged_size, False, False))
+    kept = max(1, config.record.snapshots) if name in again else config.record.snapshots
     record = replace(config.record, snapshots=kept)
     return replace(sweep, engine=config.engine, record=record, processes=config.processes)

@@ -23,10 +23,27 @@ from minima.record.remote import is_url
 from minima.runtime.errors import UserError
 
 # What columns are called, the likeliest first; letters and digits only.
-_WHERE = ("epoch", "epochs", "step", "steps", "globalstep", "iteration", "iter", "update", "updates")
+_WHERE = (
+    "epoch",
+    "epochs",
+    "step",
+    "steps",
+    "globalstep",
+    "iteration",
+    "iter",
+    "update",
+    "updates",
+)
 _TRAIN = ("trainloss", "trainingloss", "losstrain", "trainlossepoch", "lossepoch", "loss")
 _TRAIN += ("trainlossstep",)
-_VALIDATION = ("valloss", "validationloss", "lossval", "lossvalidation", "validloss", "vallossepoch")
+_VALIDATION = (
+    "valloss",
+    "validationloss",
+    "lossval",
+    "lossvalidation",
+    "validloss",
+    "vallossepoch",
+)
 _VALIDATION += ("evalloss", "devloss", "lossvalid")
 _TEST = ("testloss", "losstest", "testlossepoch")
 _UNITS = {"epochs": "epoch", "steps": "step", "globalstep": "step", "iter": "iteration"}
@@ -177,7 +194,9 @@ def _merged(path: str, numbers: np.ndarray) -> np.ndarray:
         raise UserError(f"{path}: has names and no rows; a log needs {_WANTED}")
     places = _filled(numbers[:, 0])
     if np.isnan(places).any() or np.isinf(places).any() or (np.diff(places) < 0).any():
-        raise UserError(f"{path}: epochs or steps are missing, or fall; a log rises from row to row")
+        raise UserError(
+            f"{path}: epochs or steps are missing, or fall; a log rises from row to row"
+        )
     kept = []
     for place in np.unique(places):
         rows = numbers[places == place, 1:3]

@@ -49,7 +49,10 @@ _COMPLAINTS = {
 # What two kinds of tickets have in common: nobody can tell which it is.
 _EITHER = {
     ("billing", "technical"): ("the payment page shows error {number}",),
-    ("billing", "account"): ("my subscription to {plan} was cancelled", "i am locked out of {plan}"),
+    ("billing", "account"): (
+        "my subscription to {plan} was cancelled",
+        "i am locked out of {plan}",
+    ),
     ("billing", "general"): ("how do i move to {plan}", "what does {plan} include"),
     ("technical", "account"): ("the sign in page does not load", "my settings are gone"),
     ("technical", "general"): ("does {plan} work on {device}",),

@@ -1,4 +1,4 @@
-"""Figures of overfitting: the ticket log, remedies over sizes, controls, and the confusion table."""
+"""Figures of overfitting: the ticket log, remedies over sizes, controls, the confusion table."""
 
 from collections.abc import Sequence
 
@@ -174,7 +174,7 @@ def diagnosis(found: Measured) -> Picture:
     top = sheet.head(
         0,
         "Diagnosed from their logs",
-        f"{right} of {counts.sum()} runs with a known fault are diagnosed rightly; numbers are runs",
+        f"{right} of {counts.sum()} runs with a known fault are diagnosed rightly; counts of runs",
         "",
     )
     plot = sheet.plot(1.0, top + 0.45, 3.4, 3.0)

@@ -22,7 +22,14 @@ from parts.overfitting.peeking import peek
 from parts.overfitting.sweeps import sweeps
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "overfitting.py"
-FILES = ("verdict.json", "remedies.csv", "effects.csv", "diagnoses.csv", "peeking.csv", "runs.csv")
+FILES = (
+    "verdict.json",
+    "remedies.csv",
+    "effects.csv",
+    "diagnoses.csv",
+    "peeking.csv",
+    "misread.csv",
+)
 FIGURES = ("tickets", "remedies", "controls", "diagnosis")
 
 
@@ -241,8 +248,8 @@ def test_the_smoke_preset_judges_everything_and_draws_it(smoke, visible):
     with open(run / "remedies.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2 * 6
-    with open(run / "runs.csv", newline="") as file:
-        assert len(list(csv.DictReader(file))) == 5
+    with open(run / "faults.csv", newline="") as file:
+        assert [row["runs"] for row in csv.DictReader(file)] == ["1"] * 5
     log = next(each for each in verdict["verdicts"] if each["claim"] == "course-log")
     assert (log["verdict"], log["statistic"]["estimate"]) == ("PASS", 12)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import lesson
 from minima.claims.diagnosis import diagnose
 from minima.runtime.errors import UserError
 from minima.sweep.config import TaskConfig, TrainingConfig
@@ -147,16 +148,18 @@ def verdicts(found):
     return {claim.id: verdict.verdict for claim, verdict in judged}
 
 
-def test_what_is_planted_as_claimed_passes_and_all_of_it_can_be_shown():
+def test_what_is_planted_as_claimed_passes_and_is_presented(tmp_path, capsys):
     found = measured()
-    told = verdicts(found)
+    peeking = judged_peeking(found)
+    judged = judge(found, peeking, CONFIG)
+    told = {claim.id: verdict.verdict for claim, verdict in judged}
     assert {name: verdict for name, verdict in told.items() if verdict != "PASS"} == {}
-    shown = findings(
-        found, judge(found, judged_peeking(found), CONFIG), judged_peeking(found), CONFIG
-    )
-    assert set(shown.figures) == set(FIGURES)
-    assert all(len(picture.png) > 10_000 for picture in shown.figures.values())
-    assert all(list(table.lines()) for table in shown.tables.values())
+    place = lesson.Place(tmp_path, {"tickets": "a-run"}, "runs/a-run")
+    lesson.present(place, findings(found, judged, peeking, CONFIG))
+    out = capsys.readouterr().out
+    assert f"0 FAIL, 0 DISPUTED, 0 PARTIAL, 0 INCONCLUSIVE, {len(judged)} PASS" in out
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == set(FIGURES)
+    assert all((tmp_path / name).stat().st_size > 50 for name in FILES)
 
 
 @pytest.mark.parametrize(

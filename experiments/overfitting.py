@@ -25,9 +25,9 @@ Source: the course, lesson 2; Zhang et al. 2017 (arXiv:1611.03530); Srivastava e
 
 Command:   python experiments/overfitting.py
            python -m minima diagnose experiments/examples/ticket_log.csv
-Cost:      26 programs, 1,064 runs: MINUTES of CPU time on two cores; smoke: seconds.
+Cost:      22 programs, 797 runs: MINUTES of CPU time on two cores; smoke: seconds.
 Outcome:   tables and verdicts, failures first; remedies.csv, effects.csv, diagnoses.csv,
-           faults.csv, peeking.csv, runs.csv, verdict.json, figures/tickets.png, remedies.png,
+           faults.csv, misread.csv, peeking.csv, verdict.json, figures/tickets.png, remedies.png,
            controls.png, diagnosis.png.
 """
 
@@ -35,15 +35,13 @@ import command_line
 import lesson
 from minima import sweep
 from parts.overfitting.config import PRESETS, OverfittingConfig
+from parts.overfitting.sweeps import sweeps
 
 EXPERIMENT = "overfitting"
 
 
 def main(config: OverfittingConfig) -> int:
     """Plans, trains all sweeps, reads them, diagnoses the faulty ones, and judges."""
-    # It brings no JAX, but needs the whole config.
-    from parts.overfitting.sweeps import sweeps
-
     # Plan: everything the user can get wrong is found here, before anything compiles.
     planned = sweeps(config)
     prepared = {name: sweep.prepare(each, EXPERIMENT) for name, each in planned.items()}

@@ -162,7 +162,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "choice_steps": 20,
         "fault_seeds": "1",
         "fault_steps": 200,
-        "faults": "rate_adam,label_in_input",
+        "faults": "rate_adam",
     },
     "laptop": {},
     "gpu": {

@@ -1,4 +1,4 @@
-"""Figures of overfitting: the ticket log, remedies over sizes, controls, and the confusion table."""
+"""Figures of overfitting: the ticket log, remedies over sizes, controls, the confusion table."""
 
 from collections.abc import Sequence
 
@@ -29,6 +29,7 @@ from parts.overfitting.measured import Course, Measured
 from parts.overfitting.peeking import Peeking
 
 _LEFT, _WIDE, _HIGH, _GAP = 0.65, 3.4, 2.6, 0.85
+_NAMES = 2.2  # inches that names of effects need
 _COLOURS = (BLUE, GREEN, ORANGE, VERMILLION, PURPLE)
 
 
@@ -71,7 +72,7 @@ def tickets(found: Measured) -> Picture:
 def remedies(found: Measured, judged_size: int) -> Picture:
     """What each remedy alone gains over sizes, and all effects at one size."""
     sizes, seeds = list(found.losses), found.losses[judged_size].shape[-1]
-    sheet = Sheet(_LEFT + 2 * _WIDE + _GAP + 2.0)
+    sheet = Sheet(_LEFT + 2 * _WIDE + _GAP + _NAMES)
     top = sheet.head(
         0,
         "What remedies do to test loss",
@@ -97,7 +98,7 @@ def remedies(found: Measured, judged_size: int) -> Picture:
     plot.set_ylabel("change of test loss [nats]", fontsize=TEXT)
     legend_below(plot, handles, columns=2)
     effects = list(all_effects(found.losses[judged_size]))
-    plot = sheet.plot(_LEFT + _WIDE + _GAP + 2.0, top + 0.25, _WIDE, _HIGH)
+    plot = sheet.plot(_LEFT + _WIDE + _GAP + _NAMES, top + 0.25, _WIDE, _HIGH)
     bare(plot)
     title = f"Main effects and interactions, {judged_size:,} examples"
     plot.set_title(title, fontsize=TEXT, weight="bold", loc="left")
@@ -174,12 +175,12 @@ def diagnosis(found: Measured) -> Picture:
     top = sheet.head(
         0,
         "Diagnosed from their logs",
-        f"{right} of {counts.sum()} runs with a known fault are diagnosed rightly; numbers are runs",
+        f"{right} of {counts.sum()} runs with a known fault are diagnosed rightly; counts of runs",
         "",
     )
     plot = sheet.plot(1.0, top + 0.45, 3.4, 3.0)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    plot.imshow(shares, cmap="Blues", vmin=0, vmax=1.3, aspect="auto")
+    plot.imshow(shares, cmap="Blues", vmin=0, vmax=2, aspect="auto")
     for row, column in np.ndindex(counts.shape):
         if counts[row, column]:
             where = (column, row)

@@ -1,5 +1,7 @@
 """Tables and figures of what was measured, for `lesson.present`."""
 
+import math
+
 import numpy as np
 
 from lesson import Findings
@@ -38,11 +40,11 @@ def findings(
     return Findings(
         tables={
             "remedies": _remedies(found),
-            "effects": _effects(found, config.remedies.judged_size),
+            "effects": _effects(found),
             "diagnoses": _confusion(found),
             "faults": _faults(found),
             "peeking": _peeking([*every, *([] if every else [peeking])]),
-            "runs": _runs(found),
+            "misread": _misread(found),
         },
         judged=judged,
         figures={
@@ -75,18 +77,15 @@ def _changed(plain: Floats, change: Floats) -> list[Value]:
     return [float((plain + change).mean()), *_interval(change), _p(change)]
 
 
-def _effects(found: Measured, judged_size: int) -> Table:
-    rows: list[list[Value]] = [
-        [size, name, *_interval(values), _p(values)]
-        for size, losses in found.losses.items()
-        for name, values in all_effects(losses)
-    ]
-    shown = [row for row in rows if row[0] == judged_size]
-    others = [row for row in rows if row[0] != judged_size]
+def _effects(found: Measured) -> Table:
     return Table(
         "main effects and interactions on test loss in nats (2⁴ factorial), paired by seed",
         ("train_examples", "effect", "change", "change_low", "change_high", "p"),
-        shown + others if len(rows) <= 32 else shown,
+        [
+            [size, name, *_interval(values), _p(values)]
+            for size, losses in found.losses.items()
+            for name, values in all_effects(losses)
+        ],
     )
 
 
@@ -139,17 +138,14 @@ def _peeking(found: list[Peeking]) -> Table:
     )
 
 
-def _runs(found: Measured) -> Table:
-    """The wrong ones are printed; all are in the file."""
+def _misread(found: Measured) -> Table:
     columns = ("fault", "rate", "seed", "truth", "found", "by_curves_alone", "update", "evidence")
-    wrong = sum(each.found != each.truth for each in found.diagnosed)
+    wrong = [d for d in found.diagnosed if not d.found == d.alone == d.truth]
     return Table(
-        f"{wrong} of {len(found.diagnosed)} runs were diagnosed wrongly",
+        f"{len(wrong)} of {len(found.diagnosed)} runs are taken for what they are not, by all that "
+        "their log holds or by curves alone",
         columns,
-        [
-            [d.fault, d.rate, d.seed, d.truth, d.found, d.alone, d.where, d.evidence]
-            for d in found.diagnosed
-        ],
+        [[d.fault, d.rate, d.seed, d.truth, d.found, d.alone, d.where, d.evidence] for d in wrong],
     )
 
 
@@ -164,6 +160,8 @@ def _p(values: Floats) -> float:
     """Of Student's paired test, two-sided."""
     from scipy import stats
 
-    if len(values) < 2 or not np.isfinite(values).all() or np.ptp(values) == 0:
+    count = len(values)
+    if count < 2 or not np.isfinite(values).all() or np.ptp(values) == 0:
         return float("nan")
-    return float(stats.ttest_1samp(values, 0.0).pvalue)
+    t = values.mean() / (values.std(ddof=1) / math.sqrt(count))
+    return float(2 * stats.t.sf(abs(t), count - 1))

@@ -85,6 +85,8 @@ def _grid(
 
 def _placed(config: OverfittingConfig, name: str, sweep: SweepConfig) -> SweepConfig:
     """Recorded where the user wants it; states are kept only of what is looked at again."""
-    kept = 1 if name == CHOICES else config.record.snapshots
+    # The second keeps some too, so that one executable does for both.
+    again = (CHOICES, factorial_name(config.remedies.judged_size, False, False))
+    kept = max(1, config.record.snapshots) if name in again else config.record.snapshots
     record = replace(config.record, snapshots=kept)
     return replace(sweep, engine=config.engine, record=record, processes=config.processes)

@@ -11,14 +11,16 @@ that a single row decides nothing. Thresholds were settled on runs of seeds 0 to
                nothing costs. (In a run that trains, the training loss falls but for noise: 3 % of
                the start at most from row to row, so JUMP is three times that.)
     leaking    the test loss is far above the validation loss of the same weights: by TEST_GAP of
-               the start, and TEST_RATIO times; or validation costs next to nothing (TOO_GOOD of the
-               start) and no more than TOO_CLOSE times training does. (What a network has learned to
-               the third digit it knows less well on other examples, unless they are the same ones.)
+               the start, and TEST_RATIO times; or validation costs next to nothing, TOO_GOOD of the
+               start. (0.012 nats where ten classes began at 2.3: the label of an unseen example is
+               given 98.9 %. The best networks on clean digits cost 0.02.)
     overfit    the validation loss turned: its end lies above its best by RISE of the best, RISE_OF_
                START of the start, and NOISES times its noise from row to row, while training went
                on falling; or it has been flat for half of the training or more while the training
                loss halved, and now costs twice as much as training.
-    underfit   at the end training still costs LEARNED_LITTLE of the start.
+    underfit   at the end training still costs LEARNED_LITTLE of the start, or of chance where that
+               is lower. (Between 0.57, the most of what was left to the healthy runs that it was
+               settled on, and 0.67, the least of the linear ones: a log does not know its noise.)
     healthy    none of these.
 """
 
@@ -38,10 +40,10 @@ LEAST_ROWS = 5  # fewer show no course
 JUMP, RECOVERED = 0.10, 1.2
 SPIKE, STUCK, FLAT = 1.5, 0.98, 0.10
 TEST_GAP, TEST_RATIO = 0.2, 1.5
-TOO_GOOD, TOO_CLOSE = 0.005, 1.5
+TOO_GOOD = 0.005
 RISE, RISE_OF_START, NOISES = 0.10, 0.02, 4.0
 PLATEAU, HALF = 0.02, 0.5
-LEARNED_LITTLE = 2 / 3
+LEARNED_LITTLE = 0.62
 
 
 @dataclass(frozen=True)
@@ -155,10 +157,10 @@ def _leaking(curves: Curves) -> Diagnosis | None:
                 "data do not have"
             )
             return _found(LEAKING, curves, last, text, advice)
-    if validation < TOO_GOOD * start and validation <= TOO_CLOSE * _end(curves.train):
+    if validation < TOO_GOOD * start:
         text = (
             f"validation loss fell to {_n(validation)}, {100 * validation / start:.2g} % of where "
-            f"training began, and training loss is no lower ({_n(_end(curves.train))})"
+            f"training began (training loss to {_n(_end(curves.train))})"
         )
         advice = (
             "too good to be true: look for duplicates across the split, and for a feature that "

@@ -97,7 +97,7 @@ def _read_run(run_dir: str, classes: int | None) -> Logs:
     run = results.load(run_dir)
     if not run.cells:
         raise UserError(f"{run_dir}: no cell is finished yet; diagnose it later")
-    if run.config["task"].get("loss", "cross_entropy") == "cross_entropy":
+    if run.config.get("task", {}).get("loss", "cross_entropy") == "cross_entropy":
         classes = classes or run.info.get("classes")  # runs of old don't say
     else:
         classes = None
@@ -117,20 +117,20 @@ def _read_run(run_dir: str, classes: int | None) -> Logs:
 
 def _read_table(path: str, classes: int | None) -> Curves:
     names, rows = _rows(path)
-    where = _column(names, _WHERE)
-    train, validation = _column(names, _TRAIN), _column(names, _VALIDATION)
-    for column, what in ((where, "epoch or step"), (train, "train_loss"), (validation, "val_loss")):
-        if column is None:
+    wanted = []
+    known = {"epoch or step": _WHERE, "train_loss": _TRAIN, "val_loss": _VALIDATION}
+    for what, spellings in known.items():
+        if (column := _column(names, spellings)) is None:
             raise UserError(
                 f"{path}: has no column for {what} among {', '.join(names)[:200]}; a log needs "
                 f"{_WANTED}"
             )
-    assert where is not None and train is not None and validation is not None
+        wanted.append(column)
     test = _column(names, _TEST)
-    wanted = [where, train, validation, *([] if test is None else [test])]
+    wanted += [] if test is None else [test]
     numbers = np.array([[_number(path, names, line, row, i) for i in wanted] for line, row in rows])
     merged = _merged(path, numbers)
-    unit = re.sub(r"[^a-z]", "", names[where].lower())
+    unit = re.sub(r"[^a-z]", "", names[wanted[0]].lower())
     tests = numbers[:, 3][~np.isnan(numbers[:, 3])] if test is not None else ()
     try:
         return Curves(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minima.tasks.datasets.dataset import Dataset, Split, assemble
-from minima.tasks.datasets.mnist1d import NUM_CLASSES, Settings, generate
+from minima.tasks.datasets.mnist1d import NUM_CLASSES, Settings, check_test_examples, generate
 
 COPIES = 8  # so that of 100,000 validation signals one has no twin among a training set of 80 %
 
@@ -49,6 +49,7 @@ def _load(
     test_examples: int,
     validation_fraction: float,
 ) -> Dataset:
+    check_test_examples(test_examples)
     settings = Settings()
     published = generate(settings, test_examples)
     return assemble(

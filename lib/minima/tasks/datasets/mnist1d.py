@@ -71,11 +71,7 @@ def load_mnist1d(settings: Settings, test_examples: int, validation_fraction: fl
     test_examples > 0 puts that many fresh signals in place of the test set: see `generate`.
     Raises UserError if test_examples or validation_fraction does not fit.
     """
-    if not 0 <= test_examples <= MAX_TEST_EXAMPLES:
-        raise UserError(
-            f"--test_examples {test_examples}: must be 1 .. {MAX_TEST_EXAMPLES},"
-            " or 0 for the dataset's own number"
-        )
+    check_test_examples(test_examples)
     train, test = generate(settings, test_examples)
     fresh = f", {test_examples} fresh test signals" if test_examples else ""
     return assemble(
@@ -88,6 +84,15 @@ def load_mnist1d(settings: Settings, test_examples: int, validation_fraction: fl
         licence="Apache-2.0 (settings and templates of github.com/greydanus/mnist1d)",
         source=f"generated, seed {settings.seed}{fresh}",
     )
+
+
+def check_test_examples(count: int) -> None:
+    """Raises UserError unless a test set of so many can be drawn; 0 is the dataset's own."""
+    if not 0 <= count <= MAX_TEST_EXAMPLES:
+        raise UserError(
+            f"--test_examples {count}: must be 1 .. {MAX_TEST_EXAMPLES},"
+            " or 0 for the dataset's own number"
+        )
 
 
 def generate(settings: Settings, test_examples: int = 0) -> tuple[Split, Split]:

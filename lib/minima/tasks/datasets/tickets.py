@@ -60,39 +60,14 @@ _EITHER = {
 }
 _OPENERS = ("", "hello", "hi there", "good morning", "dear team", "this is {name}", "urgent")
 _CLOSERS = ("", "thanks", "please help", "regards {name}", "my order is {number}", "best {name}")
+_NAMES = (
+    "ada bela carl dora emil fay gus hana ivan june kurt lena milo nora otto pia quin rosa sven "
+    "tara ugo vera wim xena yves zoe"
+)
 _SLOTS = {
     "plan": ("basic", "plus", "premium", "business", "family", "starter"),
     "device": ("phone", "tablet", "laptop", "browser", "watch", "desktop"),
-    "name": tuple(
-        [
-            "ada",
-            "bela",
-            "carl",
-            "dora",
-            "emil",
-            "fay",
-            "gus",
-            "hana",
-            "ivan",
-            "june",
-            "kurt",
-            "lena",
-            "milo",
-            "nora",
-            "otto",
-            "pia",
-            "quin",
-            "rosa",
-            "sven",
-            "tara",
-            "ugo",
-            "vera",
-            "wim",
-            "xena",
-            "yves",
-            "zoe",
-        ]
-    ),
+    "name": tuple(_NAMES.split()),
     "number": tuple(f"#{number}" for number in range(60)),
 }
 

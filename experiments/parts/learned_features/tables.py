@@ -87,7 +87,12 @@ def faults_table(answers: Sequence[Answers]) -> Table:
     for each in answers:
         right = binomial_interval(each.right, len(each.named)).map(lambda share: 100 * share)
         fault = each.fault
-        row = (fault.name, fault.about, fault.ingredient, *map(each.said, ANSWERS))
+        row: tuple[Value, ...] = (
+            fault.name,
+            fault.about,
+            fault.ingredient,
+            *map(each.said, ANSWERS),
+        )
         rows.append((*row, right.estimate, right.low, right.high, fault.new))
     columns = ("system", "what_was_done", "broken", *(f"said_{answer}" for answer in ANSWERS))
     return Table(

@@ -1,6 +1,7 @@
 """Learned features as a user runs it, what it wrote recomputed from its runs, and its claims."""
 
 import csv
+import dataclasses
 import hashlib
 import json
 import os
@@ -165,8 +166,6 @@ def test_without_scikit_image_nothing_is_trained(features, one_line, tmp_path, m
     ],
 )
 def test_what_leaves_a_comparison_without_a_side_is_refused(group, changes, flag):
-    import dataclasses
-
     config = LearnedFeaturesConfig()
     with pytest.raises(UserError, match=flag):
         dataclasses.replace(
@@ -241,8 +240,8 @@ def test_the_opposite_fails():
     found = verdicts(-2.0, -2.0, 19)
     assert found["learned features win at 4,000"] == FAIL
     assert found["engineered features win at 100"] == FAIL
-    assert found["network (cnn): trained layers rise"] == FAIL
-    assert found["network (cnn): untrained layers do not rise"] == FAIL
+    assert found["cnn: trained layers rise"] == FAIL
+    assert found["cnn: untrained layers fall"] == FAIL
     assert found["kinds of fault that the rules know"] == FAIL
     assert found["better than guessing"] == FAIL
     assert found["no false alarm"] == FAIL

@@ -38,8 +38,8 @@ def judge(
     )
     return [
         *_by_size(of, sizes, found),
-        *_by_layer(of, probes[NETWORK], "network"),
-        *_by_layer(of, probes[DEEP], "MLP"),
+        *_by_layer(of, probes[NETWORK], probes[NETWORK].model),
+        *_by_layer(of, probes[DEEP], f"deep {probes[DEEP].model}"),
         *_named(of, answers),
     ]
 
@@ -81,10 +81,9 @@ def _by_layer(of: Judge, probes: Probes, name: str) -> list[Judged]:
     rises = (SIGN, AHEAD, LEAST_AHEAD, _POINTS)
     falls = (SIGN, -AHEAD, LEAST_AHEAD, _POINTS)
     how = "ridge regression on each hidden layer, the same examples for all"
-    what = f"{name} ({probes.model})"
     return [
         of.over_seeds(
-            f"{what}: trained layers rise",
+            f"{name}: trained layers rise",
             "after training the last hidden layer is easier to read than the first",
             rises,
             last - first,
@@ -92,7 +91,7 @@ def _by_layer(of: Judge, probes: Probes, name: str) -> list[Judged]:
             protocol=how,
         ),
         of.over_seeds(
-            f"{what}: untrained layers do not rise",
+            f"{name}: untrained layers fall",
             "before training the last hidden layer is harder to read than the first",
             falls,
             probes.initial[:, -1] - probes.initial[:, 0],
@@ -100,14 +99,14 @@ def _by_layer(of: Judge, probes: Probes, name: str) -> list[Judged]:
             protocol=how,
         ),
         of.over_seeds(
-            f"{what}: untrained layers are no features",
+            f"{name}: untrained below pixels",
             "before training no hidden layer is easier to read than the pixels: the best of them",
             falls,
             probes.initial.max(axis=1) - probes.pixels,
             protocol=how,
         ),
         of.over_seeds(
-            f"{what}: trained layers are features",
+            f"{name}: trained above HOG",
             "after training the last hidden layer is easier to read than HOG",
             rises,
             last - probes.engineered,

@@ -50,6 +50,7 @@ class Fault:
 FAULTS = (
     Fault("in order", NONE, "a CNN on 4,000 signals less validation"),
     Fault("dropout", NONE, "with dropout 0.2", training={"dropout": 0.2}),
+    Fault("wider", NONE, "40 channels for 25", {"width": 40}),
     Fault("shifts", NONE, "with random shifts", {"augmentation": "shift"}, new=True),
     Fault("wrong labels", DATA, "60 % redrawn, kept", training={"label_noise": 0.6}),
     Fault("few examples", DATA, "40", {"train_examples": 40}),

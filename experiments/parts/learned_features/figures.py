@@ -63,9 +63,9 @@ def sizes_figure(sizes: Sequence[int], found: Mapping[str, Floats], data: str) -
     draws = found[NETWORK].shape[1]
     top = sheet.head(
         0,
-        "Learned features overtake engineered ones as examples come in",
-        f"test accuracy on {data}; n = {draws} random draws of the training set: dots; bars: their "
-        "mean and Student's 95 % interval",
+        "Learned features against engineered ones, over training-set sizes",
+        f"test accuracy on {data}; n = {draws} random draws of the training set: small dots; bars: "
+        "their mean and Student's 95 % interval",
         "",
     )
     left = sheet.plot(_LEFT, top + 0.1, _WIDE, _HIGH)
@@ -93,7 +93,7 @@ def layers_figure(probes: Mapping[str, Probes], data: str) -> Picture:
     counts = " and ".join(str(len(probes[name].trained)) for name in (NETWORK, DEEP))
     top = sheet.head(
         0,
-        "Depth helps once it is trained",
+        "How much a linear read-out gets from every hidden layer",
         f"test accuracy of a linear read-out (ridge) on {data}; n = {counts} networks: thin lines; "
         "thick: their mean",
         "",
@@ -190,7 +190,7 @@ def curves_figure(answers: Sequence[Answers]) -> Picture:
 def _bars(plot: Axes, at: Floats, values: Floats, colour: str) -> None:
     """Draws as dots, their mean and interval; one draw has none."""
     for x, row in zip(at, values, strict=True):
-        plot.plot([x] * len(row), row, ".", color=colour, markersize=3, alpha=0.6)
+        plot.plot([0.95 * x] * len(row), row, ".", color=colour, markersize=3, alpha=0.6)
         if len(row) > 1:
             interval = t_interval(row)
             plot.plot([x, x], [interval.low, interval.high], color=colour, linewidth=1.8)

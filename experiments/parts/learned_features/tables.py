@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from minima.claims.evidence import Floats
 from minima.claims.ingredients import ANSWERS
-from minima.record.tables import Table
-from minima.statistics.intervals import binomial_interval, t_interval
+from minima.claims.intervals import binomial_interval, t_interval
+from minima.record.tables import Table, Value
 from parts.learned_features.config import DEEP, NETWORK, LearnedFeaturesConfig
 from parts.learned_features.readings import Answers, Probes
 
@@ -31,7 +31,7 @@ def sizes_table(
     found: Mapping[str, Floats],
 ) -> Table:
     """Test accuracy of every arm at every size."""
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     for i, size in enumerate(config.features.sizes):
         for arm in config.arms:
             mean = _mean(found[arm.name][i])
@@ -58,13 +58,13 @@ def _edges(
         for arm in config.arms
         for size in config.features.sizes
         for rate in [rates[arm.name, size]]
-        if rate in (arm.rates[0], arm.rates[-1]) and len(arm.rates) > 2
+        if rate in (arm.rates[0], arm.rates[-1]) and len(arm.rates) > 1
     )
 
 
 def layers_table(probes: Mapping[str, Probes]) -> Table:
     """Test accuracy of linear read-outs, layer by layer."""
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     for name in (NETWORK, DEEP):
         each = probes[name]
         rows.append((each.model, "pixels", *_mean(each.pixels), *_mean(each.pixels)))
@@ -83,11 +83,16 @@ def layers_table(probes: Mapping[str, Probes]) -> Table:
 
 def faults_table(answers: Sequence[Answers]) -> Table:
     """What the diagnosis said of every kind of system."""
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     for each in answers:
         right = binomial_interval(each.right, len(each.named)).map(lambda share: 100 * share)
         fault = each.fault
-        row = (fault.name, fault.about, fault.ingredient, *map(each.said, ANSWERS))
+        row: tuple[Value, ...] = (
+            fault.name,
+            fault.about,
+            fault.ingredient,
+            *map(each.said, ANSWERS),
+        )
         rows.append((*row, right.estimate, right.low, right.high, fault.new))
     columns = ("system", "what_was_done", "broken", *(f"said_{answer}" for answer in ANSWERS))
     return Table(

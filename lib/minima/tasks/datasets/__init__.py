@@ -63,7 +63,7 @@ NAMES = {
     "churn_summary_year": "the same with the same weeks of last year",
     "chest": "2,500 + 2,000 phantoms of chest X-rays; chest:PATH: PneumoniaMNIST's npz",
     "chest_findings": "such phantoms with five other findings, to pretrain on",
-    "roads": "2,000 + 2,000 states of traffic on 150 crossings of Minnesota; roads:PATH: your roads",
+    "roads": "2,000 + 2,000 states of traffic on 150 crossings of Minnesota; roads:PATH: yours",
     "roads_rewired": "the same, with roads between other crossings on the map than in truth",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",

@@ -42,7 +42,7 @@ def load_chest(form: str, path: str, validation_fraction: float) -> Dataset:
     """Grey images (n, 28, 28) uint8.
 
     form: "chest", labels 1 for pneumonia; or "chest_findings", another task on phantoms of the same
-        kind: nothing, a nodule, fluid at the bottom of a lung, a large heart, free air; never pneumonia.
+        kind: nothing, a nodule, fluid at the bottom of a lung, a large heart, free air.
     path: of PneumoniaMNIST, an npz of train_images, train_labels, test_images, test_labels (its
         validation images are left alone); "" for phantoms.
 

@@ -136,7 +136,7 @@ def draw(count: int, edges: Edges, settings: Settings, seed: int) -> Split:
 
 
 def minutes_to_nearest(minutes: np.ndarray, stands: np.ndarray, edges: Edges) -> np.ndarray:
-    """Shortest travel times (n, nodes) from each node to the nearest that `stands`, by Bellman-Ford.
+    """Shortest travel times (n, nodes) to the nearest node that `stands`, by Bellman and Ford.
 
     Args:
       minutes: (n, nodes) of each node; a road takes the mean of its ends.

@@ -1,4 +1,4 @@
-"""What a brief is: a sentence about the data, candidates, their scores, a recommendation by rule."""
+"""What a brief is: a sentence on its data, candidates, their scores, a recommendation by rule."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -41,6 +41,8 @@ def brief(config: BriefsConfig, pretrained: str) -> Brief:
         for name, task in tasks.items():
             if name in (PROBE, TUNED) and not pretrained:
                 continue
+            if count > few and name not in (SCRATCH, TUNED):
+                continue  # of many labels the question is what transfer is still worth
             task = replace(task, dataset=config.source(CHEST), train_examples=count)
             sweeps[named(name, count)] = config.sweep(
                 task, config.runs.chest_steps, _start(name, pretrained)

@@ -66,7 +66,7 @@ class RunsConfig:
     """Which runs choose, which are reported, and how long they are."""
 
     learning_rates: tuple[float, ...] = leaf(
-        (0.001, 0.003, 0.01),
+        (0.003, 0.01),
         "to choose from, for each candidate",
         parse=lambda text: parse_floats(text, positive=True),
         format=format_floats,
@@ -81,9 +81,9 @@ class RunsConfig:
         format=format_seeds,
     )
     batch_size: int = leaf(32, "examples of an update", check=AT_LEAST_1)
-    churn_steps: int = _steps(400, "churn")
+    churn_steps: int = _steps(300, "churn")
     chest_steps: int = _steps(300, "chest")
-    roads_steps: int = _steps(600, "roads")
+    roads_steps: int = _steps(500, "roads")
     width: int = leaf(32, "of sequence and graph networks", check=AT_LEAST_1)
 
 
@@ -132,7 +132,7 @@ class BriefsConfig:
             TrainingConfig(
                 optimizer="adam",
                 budget=Budget(steps=steps),
-                evaluations=min(10, steps),
+                evaluations=min(5, steps),
                 clip_norm=1.0,
                 decay="linear",
             ),
@@ -159,13 +159,12 @@ _LARGE = {
 }
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
-        "learning_rates": "0.01",
         "seeds": "2",
         "churn_steps": 10,
         "chest_steps": 10,
         "roads_steps": 10,
         "width": 16,
-        "labels": "50,200",
+        "labels": "50",
     },
     "laptop": {},
     "gpu": _LARGE,

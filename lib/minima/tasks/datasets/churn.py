@@ -38,7 +38,7 @@ class Settings:
     """
 
     num_train: int = 4_000
-    num_test: int = 4_000
+    num_test: int = 2_000
     seed: int = 78
     rate: float = 1.0
     spread: float = 0.5

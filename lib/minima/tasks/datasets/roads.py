@@ -33,13 +33,13 @@ class Settings:
     num_train, num_test: states of traffic. seed: of everything.
     """
 
-    crossings: int = 150
+    crossings: int = 100
     stations: float = 0.08
     minutes: float = 1.0
     jam: float = 0.7
     swaps: int = 20
     num_train: int = 2_000
-    num_test: int = 2_000
+    num_test: int = 1_000
     seed: int = 35
 
 

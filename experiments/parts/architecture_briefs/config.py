@@ -80,10 +80,11 @@ class RunsConfig:
         parse=parse_seeds,
         format=format_seeds,
     )
-    batch_size: int = leaf(32, "examples of an update", check=AT_LEAST_1)
+    batch_size: int = leaf(32, "customers or images of an update", check=AT_LEAST_1)
+    roads_batch_size: int = leaf(16, "states of traffic of an update", check=AT_LEAST_1)
     churn_steps: int = _steps(300, "churn")
     chest_steps: int = _steps(300, "chest")
-    roads_steps: int = _steps(500, "roads")
+    roads_steps: int = _steps(400, "roads")
     width: int = leaf(32, "of sequence and graph networks", check=AT_LEAST_1)
 
 
@@ -123,12 +124,13 @@ class BriefsConfig:
         steps: int,
         branch: BranchConfig = BranchConfig(),  # noqa: B008 - frozen
         seeds: tuple[int, ...] | None = None,
+        batch_size: int = 0,
     ) -> SweepConfig:
-        """A grid of rates and reporting seeds, or the seeds given, of one candidate."""
+        """A grid of rates and reporting seeds of one candidate, or of the seeds and batch given."""
         runs = self.runs
         return SweepConfig(
             task,
-            GridConfig((runs.batch_size,), runs.learning_rates, seeds or runs.seeds),
+            GridConfig((batch_size or runs.batch_size,), runs.learning_rates, seeds or runs.seeds),
             TrainingConfig(
                 optimizer="adam",
                 budget=Budget(steps=steps),

@@ -1,5 +1,7 @@
 """Brief C: travel times on a real road network under simulated traffic."""
 
+from dataclasses import replace
+
 from judged import Judged
 from minima.claims.claim import SIGN
 from minima.claims.seeded import Judge
@@ -11,25 +13,21 @@ from parts.architecture_briefs.config import BRIEFS, ROADS, BriefsConfig
 LEAD, LEAST_LEAD = 5.0, 1.0  # points of variance by which edges should help, and the least
 LINEAR, MLP, GNN = "linear, crossings", "MLP on crossings", "graph network"
 REWIRED = "graph network, rewired map"
+LAYERS = 5  # of the graph network: a crossing hears of others so many roads away
 
 
 def brief(config: BriefsConfig) -> Brief:
     """Candidates that know crossings by their number, and one that knows who is next to whom."""
     roads = config.source(ROADS)
-    graph = TaskConfig(model="gnn", width=config.runs.width, depth=5, dataset=roads)
+    graph = TaskConfig(
+        dataset=roads, model="gnn", width=config.runs.width, depth=LAYERS, loss="squared_error"
+    )
+    flat = replace(graph, model="linear", width=0, depth=0)
     tasks = {
-        LINEAR: TaskConfig(model="linear", dataset=roads),
-        MLP: TaskConfig(model="mlp", dataset=roads),
+        LINEAR: flat,
+        MLP: replace(flat, model="mlp"),
         GNN: graph,
-        REWIRED: TaskConfig(
-            model="gnn",
-            width=config.runs.width,
-            depth=5,
-            dataset=config.source(ROADS, network.REWIRED),
-        ),
-    }
-    tasks = {
-        name: TaskConfig(**{**vars(task), "loss": "squared_error"}) for name, task in tasks.items()
+        REWIRED: replace(graph, dataset=config.source(ROADS, network.REWIRED)),
     }
     return Brief(
         ROADS,
@@ -37,7 +35,12 @@ def brief(config: BriefsConfig) -> Brief:
         "a graph: crossings joined by roads, where what matters of a crossing is how near others "
         "are by road.",
         "% of variance explained",
-        {name: config.sweep(task, config.runs.roads_steps) for name, task in tasks.items()},
+        {
+            name: config.sweep(
+                task, config.runs.roads_steps, batch_size=config.runs.roads_batch_size
+            )
+            for name, task in tasks.items()
+        },
         _judge,
         "a map that is wrong (see the rewired row), or states enough for an MLP to learn the map "
         "by heart.",

@@ -166,7 +166,6 @@ PRESETS: dict[str, dict[str, object]] = {
         "cnn_width": 12,
         "lstm_width": 16,
         "transformer_width": 16,
-        "learning_rates": "0.01",
         "seeds": "2",
         "budget": "20steps",
         "evaluations": 2,

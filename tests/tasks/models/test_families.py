@@ -21,6 +21,7 @@ CASES = {
     "resnet": ("resnet", (6, 5), {"width": 3, "norm": "batch"}),
     "resnet_plain": ("resnet", (5, 5, 2), {"width": 2, "norm": "none"}),
     "cnn1d": ("cnn1d", (19,), {"width": 4, "norm": "ghost"}),
+    "cnn_causal": ("cnn_causal", (6,), {"width": 3, "depth": 1, "kind": "tokens"}),
     "rnn": ("rnn", (4, 3), {"width": 3, "depth": 2}),
     "gru": ("gru", (5,), {"width": 3}),
     "lstm": ("lstm", (5,), {"width": 3, "kind": "tokens"}),
@@ -193,6 +194,8 @@ GOLDEN = {
         0.094199 -0.425299 -0.376156 -0.47407 0.042941""",
     "cnn1d": """0.195251 0.847309 -0.175046 -0.304144 0.316463
         -0.042782 -1.629882 -1.56491 0.591151 -0.340796""",
+    "cnn_causal": """0 0 0 0 0
+        0 0 0 0 0""",
     "rnn": """0.259639 0.122204 -0.337687 -0.422646 -0.609187
         0.146983 -1.429102 -0.382436 -0.183797 0.15515""",
     "gru": """0.023609 0.144367 0.066272 -0.411756 -0.133221
@@ -207,7 +210,7 @@ GOLDEN = {
         0.68142 1.349777 0.273568 2.263489 -2.900646""",
 }
 SIGNALS = ("linear", "mlp_residual", "cnn1d", "gru_mnist1d")
-TEXTS = ("lstm", "transformer")
+TEXTS = ("cnn_causal", "lstm", "transformer")
 
 
 @pytest.mark.parametrize("name", list(ARCHITECTURES))

@@ -22,6 +22,7 @@ CASES = {
     "gru": ((9,), {"width": 8, "kind": "tokens"}),
     "lstm": ((9,), {"width": 8, "depth": 2, "kind": "tokens"}),
     "transformer": ((9,), {"width": 32, "kind": "tokens"}),
+    "cnn_causal": ((9,), {"width": 8, "depth": 2, "kind": "tokens"}),
     "gnn": ((3, 3), {"width": 8, "norm": "layer"}),
     "by chunks": ((9,), {"width": 32, "kind": "tokens", "attention_chunk": 4, "remat": True}),
 }

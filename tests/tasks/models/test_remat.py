@@ -20,6 +20,7 @@ CASES = {
     "cnn1d": ((12,), {"width": 4, "norm": "group"}),
     "lstm": ((6,), {"width": 4, "depth": 3, "kind": "tokens"}),
     "gru_mnist1d": ((6,), {"width": 4, "depth": 2}),
+    "cnn_causal": ((6,), {"width": 4, "depth": 3, "kind": "tokens"}),
     "gnn": ((3, 3), {"width": 4, "depth": 3}),
     "transformer": ((6,), {"width": 16, "depth": 3, "kind": "tokens"}),
 }

@@ -27,14 +27,16 @@ class Settings:
 
     num_train, num_test: how many, all classes alike. seed: of everything.
     patches: most cloudy patches of pneumonia; opacity: how bright they are, least and most, where
-    a lung is 0 and bone 1. noise: standard deviation, in the same unit.
+    a lung is 0 and bone 1. haze: how bright both lungs are in any case, least and most, so that
+    brightness alone says little. noise: standard deviation, in the same unit.
     """
 
     num_train: int = 2_500
-    num_test: int = 2_000
+    num_test: int = 1_000
     seed: int = 1_895
     patches: int = 2
     opacity: tuple[float, float] = (0.25, 0.6)
+    haze: tuple[float, float] = (0.0, 0.35)
     noise: float = 0.1
 
 
@@ -42,7 +44,7 @@ def load_chest(form: str, path: str, validation_fraction: float) -> Dataset:
     """Grey images (n, 28, 28) uint8.
 
     form: "chest", labels 1 for pneumonia; or "chest_findings", another task on phantoms of the same
-        kind: nothing, a nodule, fluid at the bottom of a lung, a large heart, free air; never pneumonia.
+        kind: nothing, a nodule, fluid at the bottom of a lung, a large heart, free air.
     path: of PneumoniaMNIST, an npz of train_images, train_labels, test_images, test_labels (its
         validation images are left alone); "" for phantoms.
 
@@ -92,6 +94,7 @@ def _phantom(random: np.random.RandomState, settings: Settings, finding: str) ->
     lungs = np.max([_ellipse(x - at, y, width, height) for at in sides], axis=0)
     body = 0.85 * _ellipse(x, y, 1.05, 1.25)
     image = body * (1 - 0.8 * lungs)
+    image += random.uniform(*settings.haze) * lungs
     ribs = 0.5 + 0.5 * np.cos(random.uniform(11, 14) * (y + 0.35 * x**2) + random.uniform(0, 6.3))
     image += 0.16 * ribs**3 * body
     heart = random.uniform(0.24, 0.32) + 0.14 * (finding == "heart")

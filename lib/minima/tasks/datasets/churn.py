@@ -38,7 +38,7 @@ class Settings:
     """
 
     num_train: int = 4_000
-    num_test: int = 4_000
+    num_test: int = 2_000
     seed: int = 78
     rate: float = 1.0
     spread: float = 0.5
@@ -111,7 +111,7 @@ def summaries(purchases: np.ndarray, year: bool) -> np.ndarray:
     26 weeks; the slope of the last 26; with `year`, also the means of the same 4 and 13 weeks a
     year ago.
     """
-    n, weeks = purchases.shape
+    weeks = purchases.shape[1]
     bought = purchases[:, ::-1] > 0
     recency = np.where(bought.any(axis=1), bought.argmax(axis=1), weeks)
     means = [purchases.mean(axis=1), *(purchases[:, -k:].mean(axis=1) for k in RECENT)]
@@ -140,8 +140,8 @@ def _own(form: str, path: str) -> tuple[Split, Split]:
     arrays = read_members(os.path.expanduser(path), NAMES, where)
     if arrays[0].ndim != 2 or arrays[0].shape[1] < LEAST_WEEKS:
         raise UserError(
-            f"{where}: x_train has shape {arrays[0].shape}; it must be customers by weeks, of which "
-            f"there are {LEAST_WEEKS} or more, the newest last"
+            f"{where}: x_train has shape {arrays[0].shape}; it must be customers by weeks, "
+            f"{LEAST_WEEKS} or more of them, the newest last"
         )
     train, test, classes = check_arrays(*arrays, where=where)
     if classes != 2:

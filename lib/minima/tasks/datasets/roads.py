@@ -33,13 +33,13 @@ class Settings:
     num_train, num_test: states of traffic. seed: of everything.
     """
 
-    crossings: int = 150
+    crossings: int = 100
     stations: float = 0.08
     minutes: float = 1.0
     jam: float = 0.7
     swaps: int = 20
     num_train: int = 2_000
-    num_test: int = 2_000
+    num_test: int = 1_000
     seed: int = 35
 
 
@@ -136,7 +136,7 @@ def draw(count: int, edges: Edges, settings: Settings, seed: int) -> Split:
 
 
 def minutes_to_nearest(minutes: np.ndarray, stands: np.ndarray, edges: Edges) -> np.ndarray:
-    """Shortest travel times (n, nodes) from each node to the nearest that `stands`, by Bellman-Ford.
+    """Shortest travel times (n, nodes) to the nearest node that `stands`, by Bellman and Ford.
 
     Args:
       minutes: (n, nodes) of each node; a road takes the mean of its ends.

@@ -1,4 +1,4 @@
-"""A convolutional language model: it hears a fixed stretch of the past, and nothing before it."""
+"""A causal convolutional network: it hears a fixed stretch of the past, and nothing before it."""
 
 import jax
 import jax.numpy as jnp
@@ -34,27 +34,28 @@ class CausalBlock(nnx.Module):
 
 
 class CausalCNN(nnx.Module):
-    """`depth` causal convolutions of `width` channels over embedded tokens, and a read-out.
+    """`depth` causal convolutions of `width` channels over tokens or samples, and a read-out.
 
-    A logit depends on the last `receptive_field(depth)` tokens. Weights start as in `CNN`.
+    A classifier reads the last position, a language model every one; each depends on the last
+    `receptive_field(depth)` positions. Weights start as in `CNN`.
     """
 
     def __init__(self, settings: Settings, *, rngs: nnx.Rngs):
         """Builds encoder, blocks and read-out."""
         width, dtype, self.remat = settings.width, settings.dtype, settings.remat
+        self.per_position = settings.per_position
         self.encoder = Encoder(settings, width, patches=False, rngs=rngs)
         self.blocks = nnx.List([CausalBlock(settings, rngs=rngs) for _ in range(settings.depth)])
         classes = settings.num_classes
         self.readout = linear(width, classes, dtype=dtype, rngs=rngs, init=lecun_normal)
 
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
-        """Maps tokens (n, length) to logits (n, length, num_classes)."""
+        """Maps (n, length) to logits (n, num_classes), or (n, length, num_classes) per position."""
         blocks = [[block] for block in self.blocks]
-        return self.readout(
-            in_turn(self.remat, CausalBlock.__call__, blocks, self.encoder(x), training)
-        )
+        x = in_turn(self.remat, CausalBlock.__call__, blocks, self.encoder(x), training)
+        return self.readout(x if self.per_position else x[:, -1])
 
 
 def receptive_field(depth: int) -> int:
-    """Tokens that a logit depends on, the present one among them."""
+    """Positions that a logit depends on, the present one among them."""
     return 1 + depth * (SIZE - 1)

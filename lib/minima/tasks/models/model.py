@@ -116,7 +116,7 @@ ARCHITECTURES = {
         SignalCNN, ("signal",), width=25, depth=0, norms=_EVERY_NORM, least_size=3
     ),
     "cnn_causal": Architecture(
-        CausalCNN, ("tokens",), 64, 4, norms=("layer", "none"), language=True
+        CausalCNN, ("signal", "tokens"), 64, 4, norms=("layer", "none"), language=True
     ),
     "rnn": _recurrent("rnn"),
     "gru": _recurrent("gru"),

@@ -141,7 +141,7 @@ def _needles(accuracies: Accuracies) -> list[Judged]:
     return [
         _judge.over_seeds(
             "attention reaches everywhere",
-            f"a transformer finds a needle {far} tokens back as well as one {near} back: difference",
+            f"a transformer finds a needle {far} tokens back as well as {near} back: difference",
             (WITHIN, 0.0, SAME, points),
             accuracies[TRANSFORMER, far] - accuracies[TRANSFORMER, near],
             protocol=_NEEDLE,

@@ -166,7 +166,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "distances": "2,6",
         "needle_length": 8,
         "needle_width": 16,
-        "needle_examples": 2000,
+        "needle_examples": 1000,
         "seeds": "2,3",
     },
     "laptop": {},

@@ -1,11 +1,12 @@
 """Attention's cost in one picture, and who finds the needle in another."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import NullFormatter, NullLocator
 
 from judged import Judged
 from minima.claims.claims_figure import claims_figure
@@ -21,6 +22,7 @@ from minima.record.figure_style import (
     Sheet,
     bare,
     legend_below,
+    minus,
     wrapped,
 )
 from minima.statistics.intervals import t_interval
@@ -68,7 +70,7 @@ def costs_figure(
     sheet = Sheet(3 * (_LEFT + _WIDE))
     top = sheet.head(
         0,
-        "Attention is quadratic in length, recurrence is linear but sequential",
+        "What attention and recurrence cost, by the length of a sequence",
         "loss and gradient of one sequence; numbers are exponents, by least squares on logarithms; "
         "operations counted, memory as the compiler plans it: without chance; times of one machine",
         run,
@@ -116,7 +118,7 @@ def needles_figure(accuracies: Accuracies, run: str) -> Picture:
     sheet = Sheet(5.6)
     top = sheet.head(
         0,
-        "Attention finds a needle anywhere; recurrent networks forget",
+        "Who finds the needle, and how far back",
         f"test accuracy against the distance from the needle to the end; n = {seeds} seeds, mean "
         "and 95 % interval (Student's), each seed a dot; dashed: chance",
         run,
@@ -154,15 +156,21 @@ def _log_log(plot: Axes, series: Series) -> None:
     for name, (x, y) in series.items():
         colour = _COLOURS.get(name, GREY)
         law, ends = power_law(x, y), [min(x), max(x)]
-        plot.plot(x, y, _MARKERS.get(name, "o"), color=colour, markersize=4)
+        how: dict[str, Any] = {"color": colour, "marker": _MARKERS.get(name, "o"), "markersize": 5}
+        how |= {"markerfacecolor": "none", "markeredgecolor": colour}  # one may lie on another
+        plot.plot(x, y, linestyle="", **how)
         plot.plot(ends, [law(end) for end in ends], color=colour, linewidth=1.0)
-        label = f"{name}: {law.exponent:.2f}".replace("-", "\N{MINUS SIGN}")
-        marker = _MARKERS.get(name, "o")
-        handles.append(Line2D([], [], color=colour, marker=marker, markersize=4, label=label))
+        label = minus(f"{name}: {law.exponent:.2f}")
+        handles.append(Line2D([], [], label=label, **how))
     plot.set_xscale("log", base=2)
     plot.set_yscale("log")
     ticks = sorted({number for x, _ in series.values() for number in x})
     plot.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
     plot.xaxis.set_minor_locator(NullLocator())
+    plot.yaxis.set_minor_formatter(NullFormatter())
+    values = sorted({number for _, y in series.values() for number in y})
+    if values[-1] < 30 * values[0]:  # too few powers of ten to read a number from
+        plot.set_yticks(values[:: 1 + len(values) // 6])
+        plot.yaxis.set_major_formatter(lambda value, _: f"{value:,.4g}")
     plot.grid(axis="y", color="0.92", linewidth=0.8)
     legend_below(plot, handles, 0.5, 1)

@@ -82,7 +82,7 @@ def times_table(times: Sequence[Timed]) -> Table:
         law = power_law([each.length for each in mine], [each.seconds for each in mine])
         fits.append(f"{kind}: exponent of length {law.exponent:.2f}")
     return Table(
-        "time of the same on this machine when it was first measured (the fastest of 7); not judged",
+        "time of the same on this machine when first measured (the fastest of 7); not judged",
         ("network", "length", "milliseconds", "microseconds_per_position"),
         [(t.kind, t.length, 1e3 * t.seconds, 1e6 * t.seconds / t.length) for t in times],
         notes=tuple(fits),

@@ -129,7 +129,7 @@ def _reach(signals: Sequence[Signal]) -> Iterator[Judged]:
         )
         yield _judge.over_seeds(
             f"{kind} keeps the signal",
-            f"through {deepest.depth} layers ({kind}) no more than half of the error signal is lost",
+            f"through {deepest.depth} layers ({kind}) at most half of the error signal is lost",
             (AT_MOST, 0.0, KEPT, "halvings"),
             deepest.lost,
             source=source,

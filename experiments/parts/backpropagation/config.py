@@ -75,11 +75,11 @@ class BackpropagationConfig:
 
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
-        "families": "linear,mlp,gru_mnist1d",
+        "families": "linear,mlp",
         "batch": 4,
         "weights_checked": 3,
-        "widths": "2,4,8",
-        "depths": "2,6",
+        "widths": "2,8",
+        "depths": "2,4",
         "signal_width": 16,
         "signal_examples": 8,
         "seeds": "5",

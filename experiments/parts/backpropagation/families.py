@@ -1,4 +1,4 @@
-"""Every family of models on a dataset that it reads, and as a language model where it can be one."""
+"""Every family of models on a dataset that it reads, and as a language model where it is one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

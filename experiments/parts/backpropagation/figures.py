@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter, NullLocator
 
 from judged import Judged
 from minima.claims.claims_figure import claims_figure
@@ -59,7 +59,7 @@ def price_figure(prices: Sequence[Price], differences: Sequence[Differences], ru
     sheet = Sheet(8.2)
     top = sheet.head(
         0,
-        "All gradients for about two more forward passes, however many weights",
+        "What all gradients cost",
         "loss and gradient against the loss alone; operations are counted, without chance; times "
         "are the fastest of 7 on one machine, and not judged",
         run,
@@ -101,6 +101,9 @@ def price_figure(prices: Sequence[Price], differences: Sequence[Differences], ru
     handles.append(Line2D([], [], color=GREY, marker="x", linestyle="", label="times"))
     other.set_xscale("log")
     other.set_yscale("log")
+    for axis in (other.xaxis, other.yaxis):
+        axis.set_minor_formatter(NullFormatter())
+    other.set_xticks(weights[::2], [f"{count:,}" for count in weights[::2]])
     other.set_xlabel("weights of an MLP", fontsize=TEXT)
     other.set_ylabel("all gradients, in forward passes", fontsize=TEXT)
     other.set_title("One by one, or all at once", fontsize=TEXT, weight="bold", loc="left")
@@ -114,7 +117,7 @@ def checks_figure(checks: Sequence[Check], run: str) -> Picture:
     weights, kinks = sum(c.weights for c in checks), sum(c.kinks for c in checks)
     top = sheet.head(
         0,
-        "Gradients equal finite differences",
+        "Gradients against finite differences",
         f"relative error of each family's worst tensor, float64; {weights:,} weights drawn at "
         f"random, {kinks:,} more left out where differences meet a kink at every step; dashed: "
         "claimed at most",
@@ -172,7 +175,9 @@ def signal_figure(signals: Sequence[Signal], run: str) -> Picture:
             plot.tick_params(labelleft=False)
         else:
             plot.set_ylabel("error signal, share", fontsize=TEXT)
-    legend_below(plot, handles, 0.55, 4)
+        if not column:
+            lowest_left = plot
+    legend_below(lowest_left, handles, 0.55, 6)
     return sheet.finish()
 
 

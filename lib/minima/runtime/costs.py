@@ -20,7 +20,13 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # Free: they move, reshape, convert or make numbers, or are of whole numbers only.
+<<<<<<< HEAD
 _FREE = set(
 <<<<<<< HEAD
     [
@@ -148,6 +154,9 @@ _REDUCTIONS = set(
         "reduce_xor",
     ]
 =======
+=======
+_FREE = _names(
+>>>>>>> costs
     """
     argsort bitcast_convert_type broadcast_in_dim clamp_index concatenate convert_element_type copy
     copy_p device_put dynamic_slice dynamic_update_slice expand_dims gather iota
@@ -155,26 +164,30 @@ _REDUCTIONS = set(
     random_split random_unwrap random_wrap real reduce_precision reshape rev scatter
     sharding_constraint shift_left shift_right_arithmetic shift_right_logical slice split squeeze
     stack stop_gradient threefry2x32 tile transpose unstack
-    """.split()
+    """
 )
-_ELEMENTWISE = set(
+_ELEMENTWISE = _names(
     """
     abs add add_any and ceil clamp div eq floor ge gt integer_pow is_finite le lt max min mul ne neg
     nextafter not or rem round select_n sign square sub xor
-    """.split()
+    """
 )
 # The compiler, too, counts these apart: what one costs in additions depends on the machine.
-_TRANSCENDENTAL = set(
+_TRANSCENDENTAL = _names(
     """
     acos acosh asin asinh atan atan2 atanh cbrt cos cosh digamma erf erf_inv erfc exp exp2 expm1
     lgamma log log1p logistic pow rsqrt sin sinh sqrt tan tanh
-    """.split()
+    """
 )
-_REDUCTIONS = set(
+_REDUCTIONS = _names(
     """
     argmax argmin reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor
+<<<<<<< HEAD
     """.split()
 >>>>>>> briefs
+=======
+    """
+>>>>>>> costs
 )
 _CUMULATIVE = {"cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum"}
 _CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters that hold what is called

@@ -26,137 +26,7 @@ def _names(text: str) -> frozenset[str]:
 
 
 # Free: they move, reshape, convert or make numbers, or are of whole numbers only.
-<<<<<<< HEAD
-_FREE = set(
-<<<<<<< HEAD
-    [
-        "argsort",
-        "bitcast_convert_type",
-        "broadcast_in_dim",
-        "clamp_index",
-        "concatenate",
-        "convert_element_type",
-        "copy",
-        "copy_p",
-        "device_put",
-        "dynamic_slice",
-        "dynamic_update_slice",
-        "expand_dims",
-        "gather",
-        "iota",
-        "optimization_barrier",
-        "pad",
-        "population_count",
-        "random_bits",
-        "random_clone",
-        "random_fold_in",
-        "random_seed",
-        "random_split",
-        "random_unwrap",
-        "random_wrap",
-        "real",
-        "reduce_precision",
-        "reshape",
-        "rev",
-        "scatter",
-        "sharding_constraint",
-        "shift_left",
-        "shift_right_arithmetic",
-        "shift_right_logical",
-        "slice",
-        "split",
-        "squeeze",
-        "stack",
-        "stop_gradient",
-        "threefry2x32",
-        "tile",
-        "transpose",
-        "unstack",
-    ]
-)
-_ELEMENTWISE = set(
-    [
-        "abs",
-        "add",
-        "add_any",
-        "and",
-        "ceil",
-        "clamp",
-        "div",
-        "eq",
-        "floor",
-        "ge",
-        "gt",
-        "integer_pow",
-        "is_finite",
-        "le",
-        "lt",
-        "max",
-        "min",
-        "mul",
-        "ne",
-        "neg",
-        "nextafter",
-        "not",
-        "or",
-        "rem",
-        "round",
-        "select_n",
-        "sign",
-        "square",
-        "sub",
-        "xor",
-    ]
-)
-# The compiler, too, counts these apart: what one costs in additions depends on the machine.
-_TRANSCENDENTAL = set(
-    [
-        "acos",
-        "acosh",
-        "asin",
-        "asinh",
-        "atan",
-        "atan2",
-        "atanh",
-        "cbrt",
-        "cos",
-        "cosh",
-        "digamma",
-        "erf",
-        "erf_inv",
-        "erfc",
-        "exp",
-        "exp2",
-        "expm1",
-        "lgamma",
-        "log",
-        "log1p",
-        "logistic",
-        "pow",
-        "rsqrt",
-        "sin",
-        "sinh",
-        "sqrt",
-        "tan",
-        "tanh",
-    ]
-)
-_REDUCTIONS = set(
-    [
-        "argmax",
-        "argmin",
-        "reduce_and",
-        "reduce_max",
-        "reduce_min",
-        "reduce_or",
-        "reduce_prod",
-        "reduce_sum",
-        "reduce_xor",
-    ]
-=======
-=======
 _FREE = _names(
->>>>>>> costs
     """
     argsort bitcast_convert_type broadcast_in_dim clamp_index concatenate convert_element_type copy
     copy_p device_put dynamic_slice dynamic_update_slice expand_dims gather iota
@@ -182,12 +52,7 @@ _TRANSCENDENTAL = _names(
 _REDUCTIONS = _names(
     """
     argmax argmin reduce_and reduce_max reduce_min reduce_or reduce_prod reduce_sum reduce_xor
-<<<<<<< HEAD
-    """.split()
->>>>>>> briefs
-=======
     """
->>>>>>> costs
 )
 _CUMULATIVE = {"cumlogsumexp", "cummax", "cummin", "cumprod", "cumsum"}
 _CALLS = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters that hold what is called

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.util.tensor_util import make_tensor_proto
 
 from minima.__main__ import main
 from minima.claims import logs
@@ -137,6 +139,22 @@ def test_tensorboards_scalars_are_a_log_in_one_folder_or_in_two(tmp_path):
         np.testing.assert_allclose(curves.where, ROWS)
         np.testing.assert_allclose(curves.train, [2 / i for i in ROWS], rtol=1e-6)
         np.testing.assert_allclose(curves.validation, [1 + i / 10 for i in ROWS], rtol=1e-6)
+
+
+def test_scalars_that_tensorflow_2_wrote_as_tensors_are_read_too(tmp_path):
+    def event(tag, step, value):
+        tensor = make_tensor_proto(np.float32(value))
+        metadata = summary_pb2.SummaryMetadata()
+        metadata.plugin_data.plugin_name = "scalars"
+        found = summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=metadata)
+        summary = summary_pb2.Summary(value=[found])
+        return event_pb2.Event(wall_time=1.0, step=step, summary=summary).SerializeToString()
+
+    for folder, factor in (("train", 2), ("validation", 3)):
+        write_events(tmp_path / folder, "k", [event("epoch_loss", i, factor / i) for i in ROWS])
+    [curves] = logs.read(str(tmp_path)).values()
+    np.testing.assert_allclose(curves.train, [2 / i for i in ROWS], rtol=1e-6)
+    np.testing.assert_allclose(curves.validation, [3 / i for i in ROWS], rtol=1e-6)
 
 
 def test_events_without_the_losses_are_refused_in_one_line(tmp_path):

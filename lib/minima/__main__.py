@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     diagnose.add_argument(
         "log",
         metavar="RUN_OR_CSV",
-        help="a run's directory or URL, or a CSV with epoch or step, train_loss and val_loss",
+        help="a run's directory or URL, or a CSV with epoch or step, train_loss and val_loss, or "
+        "TensorBoard's folder",
     )
     diagnose.add_argument(
         "--classes",

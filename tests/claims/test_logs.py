@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.util.tensor_util import make_tensor_proto
 
 from minima.__main__ import main
 from minima.claims import logs
 from minima.record.run_directory import RunDirectory
+from minima.record.tensorboard import curve_events, write_events
 from minima.runtime.errors import UserError
 
 EXAMPLE = Path(__file__).parents[2] / "experiments" / "examples" / "ticket_log.csv"
@@ -115,6 +118,49 @@ def test_what_is_no_text_and_what_is_not_there_end_in_one_line(tmp_path, capsys)
         error = capsys.readouterr().err
         assert error.count("\n") == 1
         assert str(path) in error
+
+
+def events(folder, name, tags, values):
+    steps = np.array(ROWS)
+    columns = np.array([[value(i) for value in values] for i in ROWS], np.float32)
+    write_events(folder, name, curve_events(tags, steps, columns))
+
+
+def test_tensorboards_scalars_are_a_log_in_one_folder_or_in_two(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    falls, rises = (lambda i: 2 / i), (lambda i: 1 + i / 10)
+    events(one, "a", ["Loss/train", "Loss/val", "lr"], [falls, rises, falls])
+    events(two / "train", "b", ["epoch_loss", "epoch_accuracy"], [falls, rises])
+    events(two / "validation", "c", ["epoch_loss"], [rises])
+    file = next(one.iterdir())
+    for log in (one, two, file):
+        [curves] = logs.read(str(log)).values()
+        assert curves.unit == "step"
+        np.testing.assert_allclose(curves.where, ROWS)
+        np.testing.assert_allclose(curves.train, [2 / i for i in ROWS], rtol=1e-6)
+        np.testing.assert_allclose(curves.validation, [1 + i / 10 for i in ROWS], rtol=1e-6)
+
+
+def test_scalars_that_tensorflow_2_wrote_as_tensors_are_read_too(tmp_path):
+    def event(tag, step, value):
+        tensor = make_tensor_proto(np.float32(value))
+        metadata = summary_pb2.SummaryMetadata()
+        metadata.plugin_data.plugin_name = "scalars"
+        found = summary_pb2.Summary.Value(tag=tag, tensor=tensor, metadata=metadata)
+        summary = summary_pb2.Summary(value=[found])
+        return event_pb2.Event(wall_time=1.0, step=step, summary=summary).SerializeToString()
+
+    for folder, factor in (("train", 2), ("validation", 3)):
+        write_events(tmp_path / folder, "k", [event("epoch_loss", i, factor / i) for i in ROWS])
+    [curves] = logs.read(str(tmp_path)).values()
+    np.testing.assert_allclose(curves.train, [2 / i for i in ROWS], rtol=1e-6)
+    np.testing.assert_allclose(curves.validation, [3 / i for i in ROWS], rtol=1e-6)
+
+
+def test_events_without_the_losses_are_refused_in_one_line(tmp_path):
+    events(tmp_path, "a", ["reward"], [float])
+    with pytest.raises(UserError, match="no column for train_loss among step, reward"):
+        logs.read(str(tmp_path))
 
 
 def cell(seed, train, validation, status="complete", test=1.0):

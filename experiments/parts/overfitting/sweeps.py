@@ -16,7 +16,7 @@ TICKETS, INFINITE, RANDOM, CHOICES = "tickets", "infinite_data", "random_labels"
 TICKET_TASK = TaskConfig(
     dataset="tickets", model="transformer", width=32, depth=1, validation_fraction=1 / 3
 )
-TICKET_BATCH, TICKET_RATE = 20, 0.0015
+TICKET_BATCH, TICKET_RATE = 20, 0.001
 # What there is to choose among: 24 configurations that a search might try.
 CHOICE_RATES = (0.001, 0.003, 0.01)
 CHOICE_AXES = (("dropout", (0.0, 0.2, 0.4, 0.6)), ("weight_decay", (0.0, 0.003)))

@@ -3,7 +3,7 @@
 Tables are CSV (or tab-separated) with a line of names: Keras's CSVLogger, PyTorch Lightning's
 metrics.csv and most people's own. Names are compared without case and punctuation. Lightning writes
 training and validation into rows of their own: rows of one epoch are put together, each column's
-mean over what it holds there.
+mean over what it holds there. TensorBoard's scalars are read as such a table, too.
 """
 
 import csv
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from minima.claims.diagnosis import Curves
+from minima.claims.event_log import holds_events, read_events
 from minima.record import results
 from minima.record.cells import Cell, spell
 from minima.record.remote import is_url
@@ -35,7 +36,7 @@ _WHERE = (
     "updates",
 )
 _TRAIN = ("trainloss", "trainingloss", "losstrain", "trainlossepoch", "lossepoch", "loss")
-_TRAIN += ("trainlossstep",)
+_TRAIN += ("trainlossstep", "trainepochloss")
 _VALIDATION = (
     "valloss",
     "validationloss",
@@ -44,7 +45,7 @@ _VALIDATION = (
     "validloss",
     "vallossepoch",
 )
-_VALIDATION += ("evalloss", "devloss", "lossvalid")
+_VALIDATION += ("evalloss", "devloss", "lossvalid", "validationepochloss")
 _TEST = ("testloss", "losstest", "testlossepoch")
 _UNITS = {"epochs": "epoch", "steps": "step", "globalstep": "step", "iter": "iteration"}
 _UNITS |= {"updates": "update"}
@@ -54,19 +55,20 @@ Logs = Mapping[str, Curves]
 
 
 def read(log: str, classes: int | None = None) -> Logs:
-    """Every course in a log, by name: a CSV file's one, or that of every cell of a run.
+    """Every course in a log, by name: a table's one, or that of every cell of a run.
 
     Args:
-      log: a CSV file, or the directory or URL of a run.
+      log: a CSV file, TensorBoard's folder or file, or the directory or URL of a run.
       classes: that the network tells apart, where the log does not say so.
 
     Raises:
       UserError: it can't be read, lacks a column, holds words for numbers, or has too few rows.
       Unreachable: it is a URL, and the store does not answer.
     """
-    if is_url(log) or os.path.isdir(log):
+    is_run = is_url(log) or os.path.isfile(os.path.join(log, "run.json"))
+    if is_run or (os.path.isdir(log) and not holds_events(log)):
         return _read_run(log, classes)
-    return {os.path.basename(log): _read_table(log, classes)}
+    return {os.path.basename(os.path.normpath(log)): _read_table(log, classes)}
 
 
 def of_cell(cell: Cell, classes: int | None) -> Curves:
@@ -116,7 +118,7 @@ def _read_run(run_dir: str, classes: int | None) -> Logs:
 
 
 def _read_table(path: str, classes: int | None) -> Curves:
-    names, rows = _rows(path)
+    names, rows = read_events(path) if holds_events(path) else _rows(path)
     wanted = []
     known = {"epoch or step": _WHERE, "train_loss": _TRAIN, "val_loss": _VALIDATION}
     for what, spellings in known.items():

@@ -89,7 +89,7 @@ class Settings:
     ambiguous: float = 0.12
     aside: float = 0.5
     slips: float = 0.05
-    misfiled: float = 0.06
+    misfiled: float = 0.09
     seed: int = 8
 
 

@@ -15,6 +15,7 @@ from minima.claims.claim import FAIL, PASS
 from minima.claims.ingredients import ANSWERS, Curves, Named, name_ingredient
 from minima.record import results
 from minima.runtime.errors import UserError
+from minima.sweep.config import TaskConfig
 from parts.learned_features.claims import judge
 from parts.learned_features.config import (
     DEEP,
@@ -172,6 +173,24 @@ def test_what_leaves_a_comparison_without_a_side_is_refused(group, changes, flag
         dataclasses.replace(
             config, **{group: dataclasses.replace(getattr(config, group), **changes)}
         )
+
+
+def test_what_only_the_network_has_is_not_asked_of_the_other_arms():
+    asked = TaskConfig(
+        dataset="cifar10", model="resnet", depth=2, norm="group", augmentation="shift"
+    )
+    config = LearnedFeaturesConfig(task=asked)
+    tasks = [config.arm_sweep(arm, 300, 4, arm.rates, (0,)).task for arm in config.arms]
+    assert [task.model for task in tasks] == ["resnet", "linear", "linear"]
+    assert [task.dataset for task in tasks] == [
+        "draw4:cifar10",
+        "draw4:hog:cifar10",
+        "draw4:cifar10",
+    ]
+    assert tasks[0] == dataclasses.replace(asked, dataset="draw4:cifar10", train_examples=300)
+    for task in (*tasks[1:], config.deep_sweep().task):
+        assert (task.norm, task.augmentation) == ("default", "none")
+    assert config.deep_sweep().task.depth == config.features.deep_layers
 
 
 def test_faults_are_known_by_name():

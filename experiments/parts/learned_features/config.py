@@ -172,18 +172,18 @@ class LearnedFeaturesConfig:
         self, arm: Arm, size: int, draw: int, rates: tuple[float, ...], seeds: tuple[int, ...]
     ) -> SweepConfig:
         """One arm on one draw of so many examples."""
-        task = replace(self.task, train_examples=size, model=arm.model)
-        task = replace(task, dataset=f"draw{draw}:{arm.reads}{self.task.dataset}")
-        if arm.name != NETWORK:
-            task = replace(task, width=0, depth=0, norm="default", activation="default")
-            task = replace(task, augmentation="none")
+        dataset = f"draw{draw}:{arm.reads}{self.task.dataset}"
+        if arm.name == NETWORK:
+            task = replace(self.task, dataset=dataset, train_examples=size)
+        else:
+            task = self._plain(arm.model, dataset, size)
         probed = arm.name == NETWORK and size == self.largest
         return self._sweep(task, rates, seeds, probed)
 
     def deep_sweep(self) -> SweepConfig:
         """An MLP with several hidden layers, on the largest training set, as often as draws."""
-        task = replace(self.task, train_examples=self.largest, model="mlp")
-        task = replace(task, depth=self.features.deep_layers, width=0, norm="default")
+        task = self._plain("mlp", self.task.dataset, self.largest)
+        task = replace(task, depth=self.features.deep_layers)
         return self._sweep(task, self.features.network_rates[:1], self.features.draws, True)
 
     def seeds(self, draw: int) -> tuple[int, ...]:
@@ -200,6 +200,18 @@ class LearnedFeaturesConfig:
             replace(self.engine, lanes=0),
             replace(self.record, snapshots=0),
             self.processes,
+        )
+
+    def _plain(self, model: str, dataset: str, size: int) -> TaskConfig:
+        """A model on the same data, without what only --model has."""
+        task = self.task
+        return TaskConfig(
+            dataset=dataset,
+            data_dir=task.data_dir,
+            validation_fraction=task.validation_fraction,
+            train_examples=size,
+            model=model,
+            loss=task.loss,
         )
 
     def _sweep(

@@ -74,7 +74,7 @@ DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
 # These also come as NAME:PATH, from files of the user's own.
 OWN_FILES = (*churn.FORMS, chest.CHEST, *roads.FORMS)
-WINDOWED = ("kjv", "markov", "markov_infinite", "ambient", "text:PATH")
+WINDOWED = ("ambient", "kjv", "markov", "markov_infinite", "text:PATH")
 
 
 def load(

@@ -36,7 +36,8 @@ def smoke(briefs, run_path, tmp_path_factory):
 
 
 def scored(name, mean, spread=0.1, seeds=5):
-    scores = mean + spread * np.resize([-1.0, 1.0, 0.0], seeds)
+    luck = np.random.default_rng(sum(map(ord, name))).normal(0, spread, seeds)
+    scores = mean + luck - luck.mean()
     return Scored(name, scores, 0.01, 10, 1000)
 
 
@@ -117,9 +118,9 @@ def test_table_and_figure():
 def test_wrong_combinations_are_refused():
     with pytest.raises(UserError, match="--labels=200"):
         BriefsConfig(data=DataConfig(labels=(200,)))
-    with pytest.raises(UserError, match="--roads=x.npz"):
+    with pytest.raises(UserError, match="--roads="):
         BriefsConfig(data=DataConfig(briefs=("churn",), roads="x.npz"))
-    with pytest.raises(UserError, match="--tuning_seeds=1"):
+    with pytest.raises(UserError, match="seed 1 is one"):
         BriefsConfig(runs=RunsConfig(tuning_seeds=(1,)))
     with pytest.raises(UserError, match="--width=20"):
         BriefsConfig(runs=RunsConfig(width=20))

@@ -23,6 +23,7 @@ from minima.record.figure_style import (
 from minima.statistics.intervals import t_interval
 from parts.long_range_coherence.coherence import Source, Written
 from parts.long_range_coherence.config import CNN, LSTM, SECONDS, TRANSFORMER, CoherenceConfig
+from parts.long_range_coherence.sound import pitch
 
 NAMES = {CNN: "CNN", LSTM: "LSTM", TRANSFORMER: "transformer"}
 _COLOURS = {CNN: VERMILLION, LSTM: ORANGE, TRANSFORMER: BLUE}
@@ -116,10 +117,12 @@ def pieces_figure(
 def _roll(plot: Axes, tokens: np.ndarray, source: Source, notes_per_second: int) -> None:
     time = np.arange(len(tokens)) / notes_per_second
     voices = source.lags[0].voices
+    height = pitch if voices > 1 else int
     colours = np.array(_VOICES)[np.arange(len(tokens)) % voices]
-    plot.scatter(time, tokens, c=colours, s=5, marker="s", linewidths=0)
+    heights = np.array([height(token) for token in range(int(source.pieces.max()) + 1)])
+    plot.scatter(time, heights[tokens], c=colours, s=5, marker="s", linewidths=0)
     plot.set_xticks(np.arange(0, time[-1] + 1, 10))
     plot.grid(axis="x", color="0.88", linewidth=0.8)
     plot.set_xlim(-0.5, time[-1] + 0.5)
-    plot.set_ylim(-1, source.pieces.max() + 1)
-    plot.set_ylabel("note", fontsize=TEXT)
+    plot.set_ylim(heights.min() - 1, heights.max() + 1)
+    plot.set_ylabel("pitch" if voices > 1 else "note", fontsize=TEXT)

@@ -14,10 +14,14 @@ _A4, _A4_PITCH = 440.0, 9 + 12 * 4  # Hz; semitones above C0
 _LOUD = 0.8  # of full scale, the loudest sample
 
 
+def pitch(token: int) -> int:
+    """Of a note of the stand-in, in semitones above C0."""
+    return token % ambient.PITCHES + ambient.PITCHES * ambient.octave(token)
+
+
 def frequency(token: int) -> float:
     """Of a note, in Hz, in equal temperament."""
-    pitch = token % ambient.PITCHES + 12 * ambient.octave(token)
-    return float(_A4 * 2 ** ((pitch - _A4_PITCH) / 12))
+    return float(_A4 * 2 ** ((pitch(token) - _A4_PITCH) / 12))
 
 
 def to_wav(tokens: np.ndarray, notes_per_second: int) -> bytes:

@@ -67,7 +67,8 @@ def _sample(
     temperature: jax.Array,
 ) -> jax.Array:
     """tokens (n, length) with what follows the first `begin` of them drawn."""
-    window = min(model.settings.input_shape[0], tokens.shape[1])
+    length, window = tokens.shape[1], model.settings.input_shape[0]
+    tokens = jnp.pad(tokens, [(0, 0), (0, max(0, window - length))])
 
     def step(at: jax.Array, tokens: jax.Array) -> jax.Array:
         # What stands behind `at` in the window is seen by no position before it.
@@ -78,4 +79,4 @@ def _sample(
         drawn = jax.random.categorical(jax.random.fold_in(key, at), now / temperature)
         return jax.lax.dynamic_update_index_in_dim(tokens, drawn.astype(jnp.int32), at, axis=1)
 
-    return jax.lax.fori_loop(begin, tokens.shape[1], step, tokens)
+    return jax.lax.fori_loop(begin, length, step, tokens)[:, :length]

@@ -1,6 +1,6 @@
 """What is claimed of learning rates, under rules and tolerances fixed before the data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from minima.claims.choosing import UndecidedError
 from minima.claims.claim import AT_MOST, NUMBER, SIGN, WITHIN
 from minima.claims.evidence import Floats
-from minima.claims.regimes import REGIMES, TRAINS
+from minima.claims.regimes import REGIMES
 from minima.claims.seeded import Judge
 from parts.learning_rate_regimes.birds import Story
 from parts.learning_rate_regimes.config import ENTROPY, RELU, TANH
@@ -186,12 +186,7 @@ def _picture(seen: Sequence[Seen]) -> "Iterator[Judged]":
         )
 
 
-def _each_seed(table: Floats, statistic) -> Floats:  # type: ignore[no-untyped-def]
+def _each_seed(table: Floats, statistic: Callable[..., Floats]) -> Floats:
     if np.isnan(table).all(axis=1).any():
         raise UndecidedError("an unstable run of every seed among those measured")
     return np.asarray(statistic(table, axis=1))
-
-
-def trained(full: FullBatch) -> Floats:
-    """(R,) share of seeds that train, by rate."""
-    return np.mean([[name in TRAINS for name in row] for row in full.regimes], axis=0)

@@ -51,6 +51,7 @@ class FullBatchConfig:
     """Gradient descent on all examples at once: where are the regimes?"""
 
     dataset: str = leaf("mnist1d", "trained on at every rate")
+    dataset_dir: str = leaf("", "folder with its own files, where it needs one")
     train_examples: int = leaf(200, "the full batch", check=AT_LEAST_1)
     width: int = leaf(128, "units of a hidden layer", check=AT_LEAST_1)
     learning_rates: tuple[float, ...] = _rates("1e-4:10:log64", "from too small to too large")
@@ -58,9 +59,7 @@ class FullBatchConfig:
         (1, 2, 3, 4, 5), "how many (5 means 0 to 4), or which; rules were settled on others"
     )
     updates: int = leaf(200, "of every run; the loss is looked at after each", check=AT_LEAST_1)
-    sharpness_every: int = leaf(
-        4, "measure where runs end at every so manieth rate", check=AT_LEAST_1
-    )
+    sharpness_every: int = leaf(4, "measure where runs end at every n-th rate", check=AT_LEAST_1)
 
 
 @dataclass(frozen=True)
@@ -142,6 +141,7 @@ class RegimesConfig:
         for name, (activation, depth, loss) in _NETWORKS.items():
             task = TaskConfig(
                 dataset=full.dataset,
+                data_dir=full.dataset_dir,
                 train_examples=full.train_examples,
                 validation_fraction=0.0,
                 model="mlp",

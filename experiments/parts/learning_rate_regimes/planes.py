@@ -8,13 +8,14 @@ import numpy as np
 
 from minima.claims.evidence import Floats
 from minima.claims.regimes import UNSTABLE, classify, constant_loss, limit, onset
-from minima.landscape.estimators import largest_eigenvalues
+from minima.landscape.estimators import Estimate, largest_eigenvalues
 from minima.landscape.objective import Chunks, Objective
 from minima.landscape.operators import hessian
 from minima.landscape.panels import PANELS, Panel, Subject
 from minima.landscape.result import Measured
 from minima.landscape.run_measures import kept_minima, measure_points
 from minima.record import results
+from minima.sweep.plan import Plan
 from minima.sweep.run import Prepared
 from parts.learning_rate_regimes.config import FULL_BATCH
 
@@ -23,12 +24,12 @@ _END, _END_VALUE = PANELS["preconditioned"], "preconditioned_lambda_max"
 
 def _at_the_start(
     objective: Objective, subject: Subject, data: Chunks, key: jax.Array
-) -> dict[str, object]:
+) -> dict[str, Estimate]:
     top = largest_eigenvalues(hessian(objective, subject.initial, data), key, 15)
     return {"initial_lambda_max": jax.tree.map(lambda x: x[0], top)}
 
 
-_START, _START_VALUE = Panel("initial_lambda_max", _at_the_start), "initial_lambda_max"  # type: ignore[arg-type]
+_START, _START_VALUE = Panel("initial_lambda_max", _at_the_start), "initial_lambda_max"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def start_sharpness(prepared: Prepared, seeds: tuple[int, ...], examples: int) -
 
     They are those of any run of that seed which has kept a state.
     """
-    plan, found = prepared.plan, {}
+    plan, found = prepared.plan, dict[int, tuple[int, int]]()
     for number, step in kept_minima(plan, prepared.directory):
         found.setdefault(plan.cells[number]["seed"], (number, step))
     points = [found[seed] for seed in seeds if seed in found]
@@ -137,7 +138,7 @@ def _last(curves: Floats) -> Floats:
 
 
 def _ends(prepared: Prepared, every: int) -> Floats:
-    """(S, R) sharpness where runs ended, at every so manieth rate."""
+    """(S, R) sharpness where runs ended, at every n-th rate."""
     plan = prepared.plan
     grid, table = plan.config.grid, np.full((1, *_shape(plan)), np.nan)
     points = [
@@ -153,7 +154,7 @@ def _ends(prepared: Prepared, every: int) -> Floats:
     return table[0].T
 
 
-def _shape(plan) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+def _shape(plan: Plan) -> tuple[int, int]:
     return len(plan.config.grid.learning_rates), len(plan.config.grid.seeds)
 
 

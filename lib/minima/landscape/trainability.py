@@ -5,7 +5,8 @@ The edge between the pairs that train and those that do not is a fractal.
 """
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,8 @@ _LOST = 1e6  # of the first loss: a network beyond it is not coming back
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+# Updates made, (hidden, readout) weights, sums of late losses, which have not diverged.
+_State = tuple[Any, tuple[jax.Array, jax.Array], jax.Array, jax.Array]
 
 
 class Window(NamedTuple):
@@ -126,7 +129,7 @@ def dimension(marked: Bools) -> float:
 
 
 @functools.cache
-def _program(steps: int):  # type: ignore[no-untyped-def]  # a jitted function
+def _program(steps: int) -> Callable[[Problem, Floats], jax.Array]:
     """(problem, (blocks, _BLOCK, 2) rates) to (blocks, _BLOCK) relative last losses."""
 
     def loss(weights: tuple[jax.Array, jax.Array], problem: Problem) -> jax.Array:
@@ -139,11 +142,11 @@ def _program(steps: int):  # type: ignore[no-untyped-def]  # a jitted function
         first = loss(start, problem)
         weights = jax.tree.map(lambda w: jnp.broadcast_to(w, (_BLOCK, *w.shape)), start)
 
-        def goes_on(state):  # type: ignore[no-untyped-def]
+        def goes_on(state: _State) -> jax.Array:
             step, _, _, alive = state
             return (step < steps) & alive.any()
 
-        def advance(state):  # type: ignore[no-untyped-def]
+        def advance(state: _State) -> _State:
             step, (hidden, readout), tail, alive = state
             value, (by_hidden, by_readout) = slope((hidden, readout), problem)
             alive = alive & (value < _LOST * first)  # a NaN compares false

@@ -213,12 +213,12 @@ class ArchitectureFitConfig:
 
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
-        "models": "mlp,lstm,gnn",
-        "tasks": "sequential,graph",
+        "models": "mlp,gnn",
+        "tasks": "graph",
         "sizes": "100,300",
         "seeds": "1,2",
         "budget": "20steps",
-        "published_models": "linear,cnn1d",
+        "published_models": "linear",
         "published_seeds": "2",
         "published_updates": 30,
         "published_test": 1000,
@@ -236,6 +236,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "pod": {
         "models": ",".join(ASSUMPTIONS),
         "published_models": ",".join(PUBLISHED_MODELS),
+        "tasks": SPATIAL,  # the others are generated: the gpu preset says what there is to say
         "spatial": "cifar10",
         "side": 0,
         "sizes": "1000,4000,16000,40000",

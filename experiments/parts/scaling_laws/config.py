@@ -148,6 +148,7 @@ class ScalingLawsConfig:
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
         "models": "lstm",
+        "control": False,
         "widths": "16,32,48",
         "windows": "40,80",
         "text_window": 16,
@@ -158,7 +159,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "laptop": {},
     "gpu": {
         "widths": "32,64,128,256,512",
-        "windows": "100,300,1000,3000",
+        "windows": "100,300,1000,2000",
         "text_window": 128,
         "batch": 64,
         "lstm_rate": 0.003,

@@ -29,10 +29,13 @@ SMALL = {
     "lstm": (6,),
     "gru_mnist1d": (5,),
     "transformer": (6,),
+    "irnn": (6,),
+    "lstm_bias0": (6,),
 }
 NAMES = list(SMALL)
 FEED_FORWARD = NAMES[:8]
 TOKENS = ("lstm", "transformer")
+RECURRENT = ("rnn", "irnn", "gru", "lstm", "lstm_bias0", "gru_mnist1d")
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +163,11 @@ def variance(name, path, fan_in):
     """What a weight starts from, with mean 0."""
     if path in ("encoder.table", "positions"):
         return 1 if path == "encoder.table" else 0.02**2
+    if name == "irnn" and path.endswith("inputs.kernel"):
+        return 1e-6
     if path.endswith("state"):
         return 1 / 3 / fan_in  # uniform
-    if path.startswith("readout") or name in ("rnn", "gru", "lstm", "gru_mnist1d"):
+    if path.startswith("readout") or name in RECURRENT:
         return 1 / fan_in
     if name == "transformer":
         out = "attended" in path or "narrow" in path
@@ -182,6 +187,9 @@ def test_initialisers_have_the_variance_they_should(draws, name):
             continue
         if path.endswith(("bias", "offset")):
             assert not values.any()
+            continue
+        if name == "irnn" and path.endswith("state"):
+            assert (values == np.eye(128)[None]).all()
             continue
         if path.endswith("scale"):  # a residual block's last starts at zero
             silent = name == "resnet" and path.endswith("norms.1.scale")

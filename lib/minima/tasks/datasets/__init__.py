@@ -44,7 +44,7 @@ NAMES = {
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
-WINDOWED = ("kjv", "markov", "markov_infinite", "adding", "copying", "text:PATH")
+WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH", "adding", "copying")
 _DRAWN = ("mnist1d_infinite", "markov_infinite", "adding", "copying")
 
 

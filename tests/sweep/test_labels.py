@@ -31,7 +31,7 @@ FEW = {"batch_sizes": (13,), "learning_rates": (0.003,), "seeds": (3,), "budget"
     "settings",
     [
         NUMBERS | {"model": "mlp", "weight_decay": 0.01, "clip_norm": 0.7, "augmentation": "shift"},
-        NUMBERS | {"model": "rnn", "width": 8},
+        NUMBERS | {"model": "irnn", "width": 8},
         PARTLY,
     ],
     ids=lambda settings: "-".join(map(str, settings.values())),

@@ -86,9 +86,9 @@ class MemoryConfig:
     )
     choosing_seeds: tuple[int, ...] = _seeds((0,), "which choose rates and report nothing")
     seeds: tuple[int, ...] = _seeds(
-        (101, 102, 103), "which report: how many (5 means 0 to 4), or which"
+        (201, 202, 203, 204, 205), "which report: how many (5 means 0 to 4), or which"
     )
-    initial_seeds: int = _leaf(10, "fresh networks whose gradients are followed back in time")
+    initial_seeds: int = _leaf(40, "fresh networks whose gradients are followed back in time")
     followed: int = _leaf(64, "test examples on which gradients are followed")
 
 
@@ -110,7 +110,11 @@ class VanishingConfig:
     memory: MemoryConfig = MemoryConfig()
     clipping: ClippingConfig = ClippingConfig()
     training: TrainingConfig = TrainingConfig(
-        optimizer="adam", budget=Budget(steps=600), evaluations=12, clip_norm=1.0
+        optimizer="adam",
+        budget=Budget(steps=600),
+        evaluations=12,
+        clip_norm=1.0,
+        decay="linear",
     )
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig(snapshots=1)
@@ -141,7 +145,7 @@ class VanishingConfig:
                 "which choose rates; let others report"
             )
         if len(memory.seeds) < 2:
-            raise UserError("--seeds: one seed has no interval; use 2 or more, such as 101,102,103")
+            raise UserError("--seeds: one seed has no interval; use 2 or more, such as 201,202,203")
         if self.record.snapshots < 1:
             raise UserError("--snapshots=0: gradients are followed through minima; use 1 or more")
         if memory.initial_seeds < 2 or memory.followed < 1:
@@ -209,7 +213,7 @@ _LONG: dict[str, object] = {
     "width": 64,
     "learning_rates": "0.0003,0.001,0.003,0.01",
     "choosing_seeds": "0,1,2",
-    "seeds": "101,102,103,104,105,106,107,108,109,110",
+    "seeds": "201,202,203,204,205,206,207,208,209,210",
     "budget": "20000steps",
     "evaluations": 40,
 }
@@ -221,7 +225,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "copying_models": "rnn",
         "copying_lengths": "14",
         "learning_rates": "0.01",
-        "seeds": "101,102",
+        "seeds": "201,202",
         "initial_seeds": 2,
         "followed": 8,
         "clipped_length": 10,

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from minima.claims.claims_figure import claims_figure
 from minima.claims.seeded import Judged
@@ -30,7 +31,7 @@ from parts.vanishing_gradients.config import ADDING, COPYING
 from parts.vanishing_gradients.memories import FLOOR, Explosion, Memory, on
 
 _COLOURS = dict(zip(NAMES, (VERMILLION, ORANGE, GREEN, SKY, BLUE, PURPLE), strict=True))
-_WIDE, _HIGH, _GAP, _LEFT, _BELOW = 3.1, 2.3, 0.8, 0.65, 1.6  # inches
+_WIDE, _HIGH, _GAP, _LEFT, _BELOW = 3.1, 2.3, 0.8, 0.65, 1.45  # inches
 _LOWEST = -30.0  # powers of ten: smaller gradients are of no use to anybody
 
 
@@ -91,6 +92,7 @@ def _curves(plot: Axes, found: Sequence[Memory]) -> list[Line2D]:
         median = np.nanmedian(each.curves, axis=0)
         plot.plot(each.examples, median, color=_COLOURS[each.model], linewidth=1.8)
     _losses(plot, found[0].task)
+    plot.xaxis.set_major_locator(MaxNLocator(4))
     plot.set_xlabel("examples seen", fontsize=TEXT)
     return _handles(found)
 
@@ -117,8 +119,8 @@ def _lengths(plot: Axes, found: Sequence[Memory]) -> list[Line2D]:
 
 def _profiles(plot: Axes, reached: Sequence[Reach]) -> list[Line2D]:
     for reach in reached:
-        powers = np.maximum(reach.profile / np.log(10), _LOWEST)
-        for row in powers:
+        powers = reach.profile / np.log(10)
+        for row in np.where(powers < _LOWEST, np.nan, powers):
             plot.plot(row, color=_COLOURS[reach.model], linewidth=0.8, alpha=0.7)
     plot.set_xlabel("time lag in steps", fontsize=TEXT)
     plot.set_ylabel("log₁₀ of the gradient norm", fontsize=TEXT)

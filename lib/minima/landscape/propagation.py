@@ -82,8 +82,9 @@ def carried(
     held = layer.carried
     rest = (jnp.zeros((n, hidden), given.dtype),) * held
     gradients = _norm(jax.grad(loss)(tuple(jnp.zeros((time, *rest[0].shape)) for _ in rest)))
-    drawn = jax.random.normal(key, (held, n, hidden), given.dtype)
-    _, growth = jax.lax.scan(stretch, (rest, tuple(drawn)), (given, inside))
+    drawn = tuple(jax.random.normal(key, (held, n, hidden), given.dtype))
+    start = jax.tree.map(lambda part: part / _norm(drawn)[:, None], drawn)
+    _, growth = jax.lax.scan(stretch, (rest, start), (given, inside))
     return Carried(gradients, growth)
 
 

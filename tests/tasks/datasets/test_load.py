@@ -56,7 +56,7 @@ def test_window_is_for_sequences_of_tokens_alone(name, refusal):
 
 
 @pytest.mark.parametrize(
-    "name", ["fashion_mnist", "mnist1d", "kjv", "markov", "mnist1d_infinite", "markov_infinite"]
+    "name", ["fashion_mnist", "mnist1d", "kjv", "markov", "mnist1d_infinite", "adding", "copying"]
 )
 @pytest.mark.parametrize("fraction", [1.0, -0.5, float("nan"), 1e-9])
 def test_refuses_fractions_that_do_not_fit(name, fraction, refusal):

@@ -10,8 +10,8 @@ from scipy import stats
 from minima.tasks.models.recurrent import Layer
 
 N, TIME, FEATURES, HIDDEN = 3, 7, 4, 5
-CELLS = ("rnn", "gru", "lstm")
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+CELLS = ("rnn", "irnn", "gru", "lstm")
+GATES = {"rnn": 1, "irnn": 1, "gru": 3, "lstm": 4}
 
 
 def sigmoid(x):
@@ -35,6 +35,8 @@ def loop(cell, p, x, backwards=False):
         held = [h @ U[i] for i in range(gates)]
         if cell == "rnn":
             h = np.tanh(given[0] + held[0])
+        elif cell == "irnn":
+            h = np.maximum(given[0] + held[0], 0)
         elif cell == "gru":
             r = sigmoid(given[0] + held[0])
             z = sigmoid(given[1] + held[1])
@@ -95,7 +97,7 @@ def test_a_state_knows_the_past_only(x64, layer, x, cell):
     assert (np.abs(before - after)[:, 4:].max(axis=(0, 2)) > 1e-4).all()
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_what_a_layer_starts_from(cell):
     made = Layer(cell, 200, 16, dtype=jnp.float32, rngs=nnx.Rngs(params=0))
     blocks = np.split(np.asarray(made.state[...]), GATES[cell], axis=1)
@@ -113,6 +115,22 @@ def test_what_a_layer_starts_from(cell):
     if cell == "gru":
         assert not made.reset_bias[...].any()
     assert hasattr(made, "reset_bias") == (cell == "gru")
+
+
+def test_an_irnn_starts_as_a_sum():
+    made = Layer("irnn", 200, 16, dtype=jnp.float32, rngs=nnx.Rngs(params=0))
+    np.testing.assert_array_equal(made.state[...], np.eye(16))
+    kernel = np.asarray(made.inputs.kernel[...])
+    assert kernel.shape == (200, 16)
+    assert abs(kernel.std() / 0.001 - 1) < 6 / np.sqrt(2 * kernel.size)
+    assert not made.inputs.bias[...].any()
+
+
+def test_a_forget_bias_is_the_models_choice(build):
+    for name, bias in (("lstm", 1), ("lstm_bias0", 0)):
+        params, _ = build(name, (5,), width=4).init(jax.random.key(0))
+        inputs = params["layers"][0][0]["inputs"]
+        np.testing.assert_array_equal(inputs["bias"], bias * (np.arange(16) // 4 == 1))
 
 
 def test_the_forget_gate_keeps_a_cell():

@@ -8,9 +8,9 @@ import numpy as np
 
 from judged import Judged
 from minima.claims.evidence import Floats
-from minima.claims.intervals import Interval, paired_interval, t_interval
 from minima.claims.seeded import Judge
 from minima.runtime import costs
+from minima.statistics.intervals import Interval, paired_interval, t_interval
 from minima.sweep.config import SweepConfig
 from minima.tasks.task import Task
 from tuned import Trained

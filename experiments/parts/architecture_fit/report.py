@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from judged import Judged
-from minima.claims.intervals import t_interval
 from minima.record.tables import Table, Value
+from minima.statistics.intervals import t_interval
 from parts.architecture_fit.claims import TABLE, table_notes
 from parts.architecture_fit.config import ASSUMPTIONS, DESTROYED, INTACT, PUBLISHED, Key
 from parts.architecture_fit.outcomes import Curves, Outcome

@@ -6,9 +6,9 @@ import numpy as np
 
 from judged import Judged
 from lesson import Findings
-from minima.claims.intervals import t_interval
 from minima.claims.power_law import power_law
 from minima.record.tables import Table
+from minima.statistics.intervals import t_interval
 from parts.backpropagation.checks import Check
 from parts.backpropagation.figures import pictures
 from parts.backpropagation.price import Differences, Price

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from minima.claims.evidence import Floats
 from minima.claims.ingredients import ANSWERS
-from minima.claims.intervals import binomial_interval, t_interval
 from minima.record.tables import Table, Value
+from minima.statistics.intervals import binomial_interval, t_interval
 from parts.learned_features.config import DEEP, NETWORK, LearnedFeaturesConfig
 from parts.learned_features.readings import Answers, Probes
 

@@ -7,7 +7,6 @@ from matplotlib.lines import Line2D
 
 from judged import Judged
 from minima.claims.claims_figure import claims_figure
-from minima.claims.intervals import t_interval
 from minima.record.figure_style import (
     BLUE,
     NUMBERS,
@@ -19,6 +18,7 @@ from minima.record.figure_style import (
     legend_below,
 )
 from minima.record.tables import Table, Value
+from minima.statistics.intervals import t_interval
 from parts.scaling_laws.claims import laws
 from parts.scaling_laws.config import LSTM, TRANSFORMER
 from parts.scaling_laws.points import Course

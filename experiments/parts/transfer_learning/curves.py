@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minima.record import results
-from minima.statistics.intervals import Interval, t_interval
 from minima.sweep.run import Prepared
 from parts.transfer_learning.config import SCRATCH, SMALL
 from parts.transfer_learning.stages import Arm

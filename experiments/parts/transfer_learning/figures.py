@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from minima.claims.intervals import t_interval
 from minima.record.figure_style import (
     BLUE,
     GREEN,
@@ -21,6 +20,7 @@ from minima.record.figure_style import (
     bare,
     legend_below,
 )
+from minima.statistics.intervals import t_interval
 from parts.transfer_learning.config import (
     DESTROYED,
     FULL,

@@ -8,8 +8,8 @@ import numpy as np
 from judged import Judged, failures_first
 from lesson import Findings
 from minima.claims.claims_figure import claims_figure
-from minima.claims.intervals import t_interval
 from minima.record.tables import Table, Value
+from minima.statistics.intervals import t_interval
 from parts.transfer_learning.config import DESTROYED, FULL, LARGE, PROBE, SAM, SCRATCH
 from parts.transfer_learning.curves import Curves
 from parts.transfer_learning.figures import figure

@@ -6,8 +6,8 @@ import numpy as np
 
 from minima.claims.claim import AT_MOST, NUMBER, SIGN, WITHIN
 from minima.claims.evidence import Floats
-from minima.claims.intervals import t_interval
 from minima.claims.seeded import Judge, Judged
+from minima.statistics.intervals import t_interval
 from minima.tasks.datasets.memory import BASELINE, COPIED, sums
 from parts.vanishing_gradients.carrying import Reach
 from parts.vanishing_gradients.config import COPYING, JUDGED_LENGTH

@@ -7,9 +7,9 @@ import numpy as np
 from judged import failures_first
 from lesson import Findings
 from minima.claims.evidence import Floats
-from minima.claims.intervals import t_interval
 from minima.claims.seeded import Judged
 from minima.record.tables import Table, Value
+from minima.statistics.intervals import t_interval
 from minima.sweep.run import Prepared
 from parts.vanishing_gradients.carrying import Reach
 from parts.vanishing_gradients.claims import NAMES, SOLVED

@@ -31,11 +31,12 @@ SMALL = {
     "transformer": (6,),
     "irnn": (6,),
     "lstm_bias0": (6,),
+    "gnn": (5, 3),
 }
 NAMES = list(SMALL)
 FEED_FORWARD = NAMES[:8]
-TOKENS = ("lstm", "transformer")
 RECURRENT = ("rnn", "irnn", "gru", "lstm", "lstm_bias0", "gru_mnist1d")
+KINDS = {"lstm": "tokens", "transformer": "tokens", "gnn": "graph"}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,9 @@ def small(build):
     """small(name, …) -> the model for SMALL inputs and 10 classes."""
 
     def call(name, **fields):
-        return build(name, SMALL[name], **({"kind": "tokens"} if name in TOKENS else {}), **fields)
+        return build(
+            name, SMALL[name], **({"kind": KINDS[name]} if name in KINDS else {}), **fields
+        )
 
     return call
 
@@ -83,6 +86,10 @@ def transformer_count(width, depth, length, classes, encoder, norm=True, positio
     block += dense(width, 4 * width) + dense(4 * width, width) + 4 * width * norm
     places = length * width * positions
     return encoder + places + depth * block + 2 * width * norm + dense(width, classes)
+
+
+def gnn_count(features, width, depth, classes):
+    return dense(features, width) + depth * 3 * dense(width, width) + dense(width, classes)
 
 
 TEXT = {"kind": "tokens"}
@@ -130,6 +137,8 @@ TEXT = {"kind": "tokens"}
         ("lstm", (28, 28), 10, {}, recurrent_count(4, 64, 128, 10, 0) + dense(28, 64)),
         ("transformer", (64,), 63, TEXT, transformer_count(64, 2, 64, 63, 63 * 64)),
         ("transformer", (28, 28), 10, {}, transformer_count(64, 2, 49, 10, dense(16, 64))),
+        ("gnn", (64, 5), 4, {"kind": "graph"}, gnn_count(5, 32, 2, 4)),
+        ("gnn", (8, 9, 3), 4, {"width": 8, "depth": 3}, gnn_count(3, 8, 3, 4)),
         (
             "transformer",
             (40,),
@@ -163,12 +172,14 @@ def variance(name, path, fan_in):
     """What a weight starts from, with mean 0."""
     if path in ("encoder.table", "positions"):
         return 1 if path == "encoder.table" else 0.02**2
-    if name == "irnn" and path.endswith("inputs.kernel"):
-        return 1e-6
     if path.endswith("state"):
         return 1 / 3 / fan_in  # uniform
     if path.startswith("readout") or name in RECURRENT:
         return 1 / fan_in
+    if name == "irnn" and path.endswith("inputs.kernel"):
+        return 1e-6
+    if name == "gnn":
+        return 1 / fan_in / (2 if "update" in path else 1)
     if name == "transformer":
         out = "attended" in path or "narrow" in path
         return 1 / fan_in / (2 * architecture(name).depth if out else 1)

@@ -1,4 +1,4 @@
-"""Every dataset by its name: what --dataset takes, what a help text says of it, and who loads it."""
+"""Every dataset by its name: what --dataset takes, what a help text says, and who loads it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -209,6 +209,7 @@ def _bars(plot: Axes, at: Floats, values: Sequence[Floats], colour: str, style: 
 
 def _limits(values: Floats) -> tuple[float, float, float]:
     if len(values) < 2 or not np.isfinite(values).all():
-        return (float(np.mean(values)),) * 3
+        mean = float(np.mean(values))
+        return mean, mean, mean
     interval = t_interval(values)
     return interval.estimate, interval.low, interval.high

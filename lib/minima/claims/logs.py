@@ -35,17 +35,14 @@ _WHERE = (
     "update",
     "updates",
 )
-_TRAIN = ("trainloss", "trainingloss", "losstrain", "trainlossepoch", "lossepoch", "loss")
-_TRAIN += ("trainlossstep", "trainepochloss")
-_VALIDATION = (
-    "valloss",
-    "validationloss",
-    "lossval",
-    "lossvalidation",
-    "validloss",
-    "vallossepoch",
+_TRAIN = (
+    *("trainloss", "trainingloss", "losstrain", "trainlossepoch", "lossepoch", "loss"),
+    *("trainlossstep", "trainepochloss"),
 )
-_VALIDATION += ("evalloss", "devloss", "lossvalid", "validationepochloss")
+_VALIDATION = (
+    *("valloss", "validationloss", "lossval", "lossvalidation", "validloss", "vallossepoch"),
+    *("evalloss", "devloss", "lossvalid", "validationepochloss"),
+)
 _TEST = ("testloss", "losstest", "testlossepoch")
 _UNITS = {"epochs": "epoch", "steps": "step", "globalstep": "step", "iter": "iteration"}
 _UNITS |= {"updates": "update"}

@@ -47,7 +47,7 @@ def peek(
     count, seeds, examples = hits.shape
     random = np.random.RandomState(seed)
     optimism, gained, honest = np.zeros((3, SPLITS, seeds))
-    # Each seed has draws of its own: what all shared would be luck that no interval over seeds sees.
+    # Draws are each seed's own: what all shared would be luck that no interval over seeds sees.
     for split, s in np.ndindex(SPLITS, seeds):
         order = random.permutation(examples)
         some = np.sort(random.permutation(count)[:choices])

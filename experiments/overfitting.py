@@ -25,7 +25,8 @@ Source: the course, lesson 2; Zhang et al. 2017 (arXiv:1611.03530); Srivastava e
 
 Command:   python experiments/overfitting.py
            python -m minima diagnose experiments/examples/ticket_log.csv
-Cost:      22 programs, 797 runs: MINUTES of CPU time on two cores; smoke: seconds.
+Cost:      22 programs, 797 runs: about 6 minutes of CPU time, most of it compiling, so about 3 on
+           two cores (summed over parts, on a busy machine).
 Outcome:   tables and verdicts, failures first; remedies.csv, effects.csv, diagnoses.csv,
            faults.csv, misread.csv, peeking.csv, verdict.json, figures/tickets.png, remedies.png,
            controls.png, diagnosis.png.

@@ -1,6 +1,7 @@
 """What is claimed of overfitting, under rules and tolerances fixed before the data."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from minima.claims.diagnosis import Curves
 from minima.claims.seeded import Judge, Judged
 from parts.overfitting.config import OverfittingConfig
 from parts.overfitting.factorial import REMEDIES, alone, together
-from parts.overfitting.measured import Course, Measured
+from parts.overfitting.measured import Course, Diagnosed, Measured
 from parts.overfitting.peeking import Peeking
 
 # The course's log: best at BEST_EPOCH of LOG_EPOCHS, and the losses that it tells.
@@ -117,8 +118,18 @@ def _diagnoses(judge: Judge, found: Measured) -> Iterator[Judged]:
         WRONG,
         sum(each.alone != each.truth for each in runs),
         len(runs),
-        notes=(one,),
+        notes=(_missed(runs), one),
     )
+
+
+def _missed(runs: Sequence[Diagnosed]) -> str:
+    """What the curves alone did not tell."""
+    missed = Counter((d.fault, d.truth, d.alone) for d in runs if d.alone != d.truth)
+    told = [
+        f"{count} {truth} ({fault}) taken for {name}"
+        for (fault, truth, name), count in missed.items()
+    ]
+    return f"wrong by curves alone: {', '.join(told) or 'none'}"
 
 
 def _remedies(judge: Judge, found: Measured, config: OverfittingConfig) -> Iterator[Judged]:

@@ -1,7 +1,7 @@
 """Configuration of overfitting: which sizes, which remedies, how strong, and on which seeds."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from minima.runtime.errors import UserError
 from minima.sweep.budgets import Budget
@@ -51,7 +51,7 @@ class RemediesConfig:
     rate: float = _leaf(0.003, "learning rate of all runs but the tickets' and the faulty ones'")
     dropout_rate: float = _leaf(0.4, "strength of dropout where it is on")
     l2: float = _leaf(0.01, "strength of L2 where it is on")
-    shift: str = _leaf("shift", "the augmentation where it is on")
+    shift: Literal["shift", "shift_flip"] = _leaf("shift", "the augmentation where it is on")
     patience: int = _leaf(5, "evaluations without a lower validation loss until it stops early")
 
 

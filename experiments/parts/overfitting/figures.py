@@ -62,8 +62,8 @@ def tickets(found: Measured) -> Picture:
     plot.set_xlim(0, max(epochs, 50) + 1)
     plot.set_xlabel("epoch", fontsize=TEXT)
     plot.set_ylabel("loss [nats]", fontsize=TEXT)
-    labels = ((BLUE, "training loss", "-"), (VERMILLION, "validation loss", "-"))
-    handles = [Line2D([], [], color=c, label=text, linestyle=s) for c, text, s in labels]
+    labels = ((BLUE, "training loss"), (VERMILLION, "validation loss"))
+    handles = [Line2D([], [], color=colour, label=text) for colour, text in labels]
     handles.append(Line2D([], [], color=GREY, linestyle="--", marker="o", label="the course's log"))
     legend_below(plot, handles, columns=3)
     return sheet.finish()
@@ -103,8 +103,8 @@ def remedies(found: Measured, judged_size: int) -> Picture:
     title = f"Main effects and interactions, {judged_size:,} examples"
     plot.set_title(title, fontsize=TEXT, weight="bold", loc="left")
     plot.axvline(0, color=GREY, linewidth=0.8)
-    for row, (name, values) in enumerate(effects):
-        middle, low, high = _limits(values)
+    for row, (name, effect) in enumerate(effects):
+        middle, low, high = _limits(effect)
         colour = BLUE if " × " not in name else GREY
         plot.plot([low, high], [row, row], color=colour, linewidth=1.4)
         plot.plot(middle, row, "o", color=colour, markersize=4)
@@ -184,7 +184,7 @@ def diagnosis(found: Measured) -> Picture:
     for row, column in np.ndindex(counts.shape):
         if counts[row, column]:
             where = (column, row)
-            plot.text(*where, counts[row, column], ha="center", va="center", fontsize=TEXT)
+            plot.text(*where, str(counts[row, column]), ha="center", va="center", fontsize=TEXT)
     plot.set_xticks(range(len(NAMES)), NAMES, fontsize=SMALL)
     plot.set_yticks(range(len(NAMES)), NAMES, fontsize=SMALL)
     plot.tick_params(length=0, labeltop=True, labelbottom=False)
@@ -209,6 +209,7 @@ def _bars(plot: Axes, at: Floats, values: Sequence[Floats], colour: str, style: 
 
 def _limits(values: Floats) -> tuple[float, float, float]:
     if len(values) < 2 or not np.isfinite(values).all():
-        return (float(np.mean(values)),) * 3
+        mean = float(np.mean(values))
+        return mean, mean, mean
     interval = t_interval(values)
     return interval.estimate, interval.low, interval.high

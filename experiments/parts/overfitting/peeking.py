@@ -47,15 +47,16 @@ def peek(
     count, seeds, examples = hits.shape
     random = np.random.RandomState(seed)
     optimism, gained, honest = np.zeros((3, SPLITS, seeds))
-    every = np.arange(seeds)
-    for split in range(SPLITS):
+    # Draws are each seed's own: what all shared would be luck that no interval over seeds sees.
+    for split, s in np.ndindex(SPLITS, seeds):
         order = random.permutation(examples)
         some = np.sort(random.permutation(count)[:choices])
-        reported = hits[some][:, :, order[:peeked]].mean(axis=2)
-        true = hits[some][:, :, order[peeked:]].mean(axis=2)
-        best, chosen = reported.argmax(axis=0), validation[some].argmax(axis=0)
-        optimism[split] = reported[best, every] - true[best, every]
-        honest[split] = reported[chosen, every] - true[chosen, every]
-        gained[split] = true[best, every] - true[chosen, every]
+        mine = hits[some, s]
+        reported = mine[:, order[:peeked]].mean(axis=1)
+        true = mine[:, order[peeked:]].mean(axis=1)
+        best, chosen = reported.argmax(), validation[some, s].argmax()
+        optimism[split, s] = reported[best] - true[best]
+        honest[split, s] = reported[chosen] - true[chosen]
+        gained[split, s] = true[best] - true[chosen]
     means = [100 * each.mean(axis=0) for each in (optimism, gained, honest)]
     return Peeking(peeked, choices, *means)

@@ -35,17 +35,14 @@ _WHERE = (
     "update",
     "updates",
 )
-_TRAIN = ("trainloss", "trainingloss", "losstrain", "trainlossepoch", "lossepoch", "loss")
-_TRAIN += ("trainlossstep", "trainepochloss")
-_VALIDATION = (
-    "valloss",
-    "validationloss",
-    "lossval",
-    "lossvalidation",
-    "validloss",
-    "vallossepoch",
+_TRAIN = (
+    *("trainloss", "trainingloss", "losstrain", "trainlossepoch", "lossepoch", "loss"),
+    *("trainlossstep", "trainepochloss"),
 )
-_VALIDATION += ("evalloss", "devloss", "lossvalid", "validationepochloss")
+_VALIDATION = (
+    *("valloss", "validationloss", "lossval", "lossvalidation", "validloss", "vallossepoch"),
+    *("evalloss", "devloss", "lossvalid", "validationepochloss"),
+)
 _TEST = ("testloss", "losstest", "testlossepoch")
 _UNITS = {"epochs": "epoch", "steps": "step", "globalstep": "step", "iter": "iteration"}
 _UNITS |= {"updates": "update"}
@@ -83,14 +80,15 @@ def of_cell(cell: Cell, classes: int | None) -> Curves:
     if not np.isfinite(validation).any() and np.isfinite(train).any():
         raise ValueError("no validation loss; train with a --validation_fraction")
     test = cell.get("test_loss")
-    known = test is not None and math.isfinite(test)
+    if test is not None and not math.isfinite(test):
+        test = None
     return Curves(
         where,
         train,
         validation,
         "update",
-        test=float(test) if known else None,
-        validated=float(cell["validation_loss"]) if known else None,
+        test=test,
+        validated=None if test is None else float(cell["validation_loss"]),
         classes=classes,
     )
 
@@ -133,10 +131,12 @@ def _read_table(path: str, classes: int | None) -> Curves:
     numbers = np.array([[_number(path, names, line, row, i) for i in wanted] for line, row in rows])
     merged = _merged(path, numbers)
     unit = re.sub(r"[^a-z]", "", names[wanted[0]].lower())
-    tests = numbers[:, 3][~np.isnan(numbers[:, 3])] if test is not None else ()
+    tests = [] if test is None else [row[3] for row in numbers if not np.isnan(row[3])]
     try:
         return Curves(
-            *merged[:, :3].T,
+            merged[:, 0],
+            merged[:, 1],
+            merged[:, 2],
             _UNITS.get(unit, unit),
             test=float(tests[-1]) if len(tests) else None,
             classes=classes,

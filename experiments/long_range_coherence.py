@@ -24,7 +24,7 @@ Eno, Music for Airports, 1978.
 
 Command:   python experiments/long_range_coherence.py
            python experiments/long_range_coherence.py --dataset=text:notes.txt --notes_per_second=4
-Cost:      21 runs of 1,200 updates and 240 pieces of 151 notes: 7 minutes of CPU time, half of it
+Cost:      21 runs of 1,200 updates and 720 pieces of 151 notes: 6 minutes of CPU time, half of it
            on two cores; smoke: a minute.
 Outcome:   a table, verdicts, failures first; figures/coherence.png, figures/pieces.png (piano
            rolls), figures/claims.png (and SVG); pieces/ with a WAV file of each and all tokens;

@@ -69,7 +69,8 @@ def test_controls_are_not_recommended():
 
 
 def verdicts(judge, means):
-    scores = {name: scored(name, mean) for name, mean in means.items()}
+    # Four seeds: too few for controls, so that the rule alone decides.
+    scores = {name: scored(name, mean, seeds=4) for name, mean in means.items()}
     found = judge(Judge("architecture_briefs", "test", "planted"), scores)
     return {claim.id: verdict.verdict for claim, verdict in found}
 

@@ -35,7 +35,7 @@ class MusicConfig:
     notes_per_second: int = leaf(
         AMBIENT_RATE, "how many notes of the dataset are a second", check=AT_LEAST_1
     )
-    pieces: int = leaf(16, "that each network writes from each seed", check=AT_LEAST_1)
+    pieces: int = leaf(48, "that each network writes from each seed", check=AT_LEAST_1)
     temperature: float = leaf(
         1.0, "of what it writes; logits are divided by it", check=in_range(0, INF, open_low=True)
     )

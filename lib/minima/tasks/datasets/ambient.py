@@ -88,9 +88,9 @@ def octave(token: int) -> int:
 def source_losses(tokens: np.ndarray, settings: Settings, memory: int = 0) -> np.ndarray:
     """Loss in nats of whoever knows how pieces are made, for each token given those before it.
 
-    It follows by Bayes' rule from what the twelve keys make of the past; no model can do better on
-    average. With `memory` it hears that many tokens back and no further, so that loops beyond are
-    news to it; of the key it knows all the same what a piece has shown so far.
+    It follows by Bayes' rule from what the twelve keys make of the tokens heard; no model that
+    hears as much can do better on average. With `memory` those are so many tokens back and no more:
+    a loop that began before them is news, and the key is what they tell of it.
 
     Args:
       tokens: (n, length) pieces.
@@ -100,23 +100,26 @@ def source_losses(tokens: np.ndarray, settings: Settings, memory: int = 0) -> np
     Returns:
       (n, length) float64.
     """
-    n, length = tokens.shape
-    belief = np.full((n, PITCHES), 1 / PITCHES)
+    length = tokens.shape[1]
     in_key = np.zeros((PITCHES, PITCHES))  # (key, pitch): probability of a fresh note
     for key in range(PITCHES):
         in_key[key, (key + np.array(SCALE)) % PITCHES] = 1 / len(SCALE)
-    losses = np.empty((n, length))
-    for t in range(length):
-        lag = lag_of(t % NOTES_PER_SECOND)
-        chance = in_key[:, tokens[:, t] % PITCHES].T  # (n, key)
-        given = chance
+    fresh = np.moveaxis(in_key[:, tokens % PITCHES], 0, 2)  # (n, length, key)
+    repeated = fresh.copy()  # where what was played a loop ago is heard
+    lags = [lag_of(t % NOTES_PER_SECOND) for t in range(length)]
+    for t, lag in enumerate(lags):
         if t >= lag:
             same = tokens[:, t] == tokens[:, t - lag]
-            given = settings.change * chance + (1 - settings.change) * same[:, None]
-        seen = given if not memory or lag <= memory else chance
-        losses[:, t] = -np.log((belief * seen).sum(axis=1))
-        belief = belief * given
-        belief /= belief.sum(axis=1, keepdims=True)
+            repeated[:, t] = settings.change * fresh[:, t] + (1 - settings.change) * same[:, None]
+    losses = np.empty(tokens.shape)
+    for t in range(length):
+        begin = max(0, t - memory) if memory else 0
+        heard = np.array([i - lags[i] >= begin for i in range(begin, t + 1)])[:, None]
+        chances = np.where(heard, repeated[:, begin : t + 1], fresh[:, begin : t + 1])
+        with np.errstate(divide="ignore"):  # a key that does not hold a note
+            belief = np.log(chances[:, :-1]).sum(axis=1)
+        belief = np.exp(belief - belief.max(axis=1, keepdims=True))
+        losses[:, t] = -np.log((belief * chances[:, -1]).sum(axis=1) / belief.sum(axis=1))
     return losses
 
 

@@ -129,5 +129,5 @@ def _pretrainings(judge: Judge, found: Curves, intact: list[str], labels: int) -
                 MATTERS,
                 against(better, worse, name),
                 source=source,
-                notes=(f"on the source itself: {own:+.2f} points",),
+                notes=(f"on the source itself, after the same epochs: {own:+.2f} points",),
             )

@@ -19,8 +19,9 @@ to 50 per class, and within ±2 points from 1,000 on, with its whole 95 % interv
 FAIL if above or below for certain, or certainly less than a point; scratch needs more labels to
 equal fine-tuning on 20 (the interval of the logarithm of that factor lies above 0); on the
 destroyed target, fine-tuning and frozen features are below scratch; small batches and SAM transfer
-better than large batches and plain gradients. Rates were settled on seeds that the defaults leave
-out. Which examples are labelled is the same for all seeds.
+better than large batches and plain gradients (for batch sizes PARTIAL at best: two rates were tried
+for each). Rates were settled on seeds that the defaults leave out, by the same test set. Which
+examples are labelled is the same for all seeds.
 
 Source: Yosinski et al. 2014 (arXiv:1411.1792); Kornblith et al. 2019 (arXiv:1805.08974); Springer
 et al. 2024 (arXiv:2405.20439).

@@ -126,7 +126,7 @@ def test_planted_transfer_is_found():
     assert batch == [
         JUDGED_PARTIAL,
         JUDGED_PARTIAL,
-    ]  # how well each pretraining was tuned is not known
+    ]  # for want of tuning
     assert set(found.values()) == {PASS}
     assert len(found) == 14
 

@@ -1,6 +1,7 @@
 """Label efficiency in one picture."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,23 +38,25 @@ from parts.transfer_learning.curves import Curves
 _COLOURS = {SCRATCH: GREY, PROBE: SKY, PARTIAL: ORANGE, FULL: BLUE, OUTSIDE: PURPLE}
 _SOURCES = {SMALL: BLUE, LARGE: VERMILLION, SAM: GREEN}
 _MARKS = {SCRATCH: "s", PROBE: "v", PARTIAL: "D", FULL: "o", OUTSIDE: "P"}
-_WIDE, _HIGH, _GAP, _LEFT = 2.9, 2.4, 0.65, 0.6  # inches
+_WIDE, _HIGH, _GAP, _LEFT = 3.1, 2.4, 0.75, 0.6  # inches of a panel, between panels, before them
+_BELOW = 1.35  # inches under a panel: its axis and legend
 
 
 def figure(found: Curves, compared: int, run: str) -> Picture:
     """Accuracy by labels on every target, and pretrainings compared."""
-    sheet = Sheet(_LEFT + (len(found.targets) + 1) * (_WIDE + _GAP))
+    sheet = Sheet(_LEFT + 2 * (_WIDE + _GAP))
     top = sheet.head(
         0,
         "What a pretrained network saves in labels",
         f"test accuracy; n = {found.seeds} seeds, mean and 95 % t interval",
         run,
     )
-    for i, target in enumerate(found.targets):
-        plot = sheet.plot(_LEFT + i * (_WIDE + _GAP), top + 0.25, _WIDE, _HIGH)
-        legend_below(plot, _panel(plot, found, target), 0.5, 2)
-    plot = sheet.plot(_LEFT + len(found.targets) * (_WIDE + _GAP), top + 0.25, _WIDE, _HIGH)
-    legend_below(plot, _compared(plot, found, compared), 0.5, 1)
+    draws = [partial(_panel, found=found, target=target) for target in found.targets]
+    for i, draw in enumerate([*draws, partial(_compared, found=found, labels=compared)]):
+        row, column = divmod(i, 2)
+        left, above = _LEFT + column * (_WIDE + _GAP), top + 0.25 + row * (_HIGH + _BELOW)
+        plot = sheet.plot(left, above, _WIDE, _HIGH)
+        legend_below(plot, draw(plot), 0.5, 2)
     return sheet.finish()
 
 

@@ -31,7 +31,7 @@ def findings(found: Curves, judged: Sequence[Judged], compared: int, run: str) -
 
 
 def _curves_table(found: Curves) -> Table:
-    measured = ("test_accuracy_percent", "points_over_scratch", "label_factor")
+    measured = ("accuracy_percent", "gain_points", "label_factor")
     spread = [f"{name}_{limit}" for name in measured for limit in ("", *_LIMITS)]
     names = [name.removesuffix("_") for name in spread]
     return Table(
@@ -42,8 +42,9 @@ def _curves_table(found: Curves) -> Table:
             for arm, values in found.accuracy.items()
             if arm.source not in (LARGE, SAM)
         ],
-        hidden=("test_accuracy_percent_low", "test_accuracy_percent_high"),
+        hidden=("accuracy_percent_low", "accuracy_percent_high"),
         notes=(
+            "gain: in test accuracy over training from scratch, paired by seed; "
             "label factor: how many times the labels training from scratch needs to be as good; "
             "bounds only: seeds in which its curve ends before",
         ),

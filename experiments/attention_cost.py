@@ -70,7 +70,7 @@ def main(config: AttentionConfig) -> int:
 
         # Judge: are the exponents what they should be, and who finds the needle?
         judged = judge(steps, crossings, found)
-        runs = place.runs | {name: each.run_id for name, each in named.items()}
+        runs = {**place.runs, **{name: each.run_id for name, each in named.items()}}
         shown = findings(steps, crossings, times, found, judged, place.shown)
         lesson.present(replace(place, runs=runs), shown)
     return 0

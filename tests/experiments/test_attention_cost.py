@@ -113,7 +113,7 @@ def test_what_does_not_fit_is_one_line(change, says):
 
 def test_a_length_that_fits_no_memory_is_refused_before_it_is_tried():
     check_memory(Cost())
-    with pytest.raises(UserError, match="--timed_lengths=256,100000000: .* GiB"):
+    with pytest.raises(UserError, match=r"--timed_lengths=256,100000000: .* GiB"):
         check_memory(Cost(timed_lengths=(256, 100_000_000)))
 
 

@@ -23,7 +23,8 @@ chunks; Hochreiter & Schmidhuber 1997 for what recurrent networks keep.
 
 Command:   python experiments/attention_cost.py
            python experiments/attention_cost.py --lengths=4096:65536:x2 --width=64 --chunk=512
-Cost:      12 programs of 5 runs each, 12 more that are compiled and 12 that are timed: COST_HERE;
+Cost:      12 programs of 5 runs each, 12 more that are compiled and 12 that are timed: 250 s of
+           CPU time, 2 minutes on two cores;
            smoke: seconds.
 Outcome:   tables of costs, times, crossovers and accuracies, and a verdict on each claim;
            figures/costs.png, figures/needles.png, figures/claims.png (and SVG), a CSV file for
@@ -70,7 +71,7 @@ def main(config: AttentionConfig) -> int:
 
         # Judge: are the exponents what they should be, and who finds the needle?
         judged = judge(steps, crossings, found)
-        runs = place.runs | {name: each.run_id for name, each in named.items()}
+        runs = {**place.runs, **{name: each.run_id for name, each in named.items()}}
         shown = findings(steps, crossings, times, found, judged, place.shown)
         lesson.present(replace(place, runs=runs), shown)
     return 0

@@ -139,7 +139,7 @@ def layer_flops(kind: str, length: int, width: int) -> int:
     graph, parameters = nnx.split(nnx.eval_shape(build))
 
     def forward(parameters: Any, x: jax.Array) -> jax.Array:
-        layer = nnx.merge(graph, parameters)
+        layer: Any = nnx.merge(graph, parameters)
         return layer(x) if kind == RECURRENT else layer.attend(x)
 
     x = jax.ShapeDtypeStruct((1, length, width), settings.dtype)

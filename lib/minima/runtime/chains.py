@@ -70,14 +70,21 @@ def _step(equation: JaxprEqn) -> _Lengths:
 
 def _scan(equation: JaxprEqn, body: _Lengths) -> _Lengths:
     """A body (constants, carry, slices -> carry, results), so often in a row."""
-    constants, carried = equation.params["num_consts"], equation.params["num_carry"]
-    inputs = len(plain(equation.params["jaxpr"]).invars)
+    inner, inputs = plain(equation.params["jaxpr"]), len(equation.invars)
+    # What is sliced, or stacked, has one axis more outside; every version of JAX keeps this order.
+    sliced = sum(map(_differ, equation.invars, inner.invars))
+    carried = sum(not _differ(*pair) for pair in zip(equation.outvars, inner.outvars, strict=True))
+    constants = inputs - sliced - carried
     # A state in which all inputs stay but the carry, which the body replaces.
     turn = np.full((inputs + 1, inputs + 1), -np.inf)
     np.fill_diagonal(turn, 0.0)
     turn[constants : constants + carried] = body[:carried]
     before = _power(turn, max(equation.params["length"] - 1, 0))
     return _times(body, before)
+
+
+def _differ(outside: Any, inside: Any) -> bool:
+    return len(outside.aval.shape) != len(inside.aval.shape)
 
 
 def _times(after: _Lengths, before: _Lengths) -> _Lengths:

@@ -46,7 +46,7 @@ _ELEMENTWISE = _names(
 _TRANSCENDENTAL = _names(
     """
     acos acosh asin asinh atan atan2 atanh cbrt cos cosh digamma erf erf_inv erfc exp exp2 expm1
-    lgamma log log1p logistic pow rsqrt sin sinh sqrt tan tanh
+    lgamma log log1p log2 logistic pow rsqrt sin sinh sqrt tan tanh
     """
 )
 _REDUCTIONS = _names(
@@ -198,6 +198,8 @@ def _operations(equation: JaxprEqn) -> Work:
         return Work(transcendental=_size(result))
     if name in _ELEMENTWISE:
         return Work(elementwise=_size(result))
+    if name == "one_minus_square":
+        return Work(elementwise=2 * _size(result))
     if name in _REDUCTIONS:
         return Work(elementwise=_size(equation.invars[0]) - _size(result))
     if name in _CUMULATIVE:
@@ -213,8 +215,9 @@ def _size(variable: Any) -> int:
 
 def _bytes(variable: Any) -> int:
     dtype = getattr(variable.aval, "dtype", None)
-    known = dtype is not None and not jnp.issubdtype(dtype, jax.dtypes.extended)
-    return _size(variable) * dtype.itemsize if known else 0
+    if dtype is None or jnp.issubdtype(dtype, jax.dtypes.extended):
+        return 0
+    return _size(variable) * int(dtype.itemsize)
 
 
 def _is_floating(variable: Any) -> bool:

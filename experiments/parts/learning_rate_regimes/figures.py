@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter
 
 from minima.claims.claims_figure import claims_figure
 from minima.claims.regimes import REGIMES
@@ -77,6 +78,9 @@ def _regimes(full: Mapping[str, FullBatch], run: str) -> Picture:
         _losses(plot, each)
         below = sheet.plot(left, top + 0.25 + _HIGH + 0.55, _WIDE, _HIGH * 0.75)
         _sharpness(below, each)
+        below.set_xlim(plot.get_xlim())
+        for part in (plot, below):
+            part.yaxis.set_minor_formatter(NullFormatter())
         if not column:
             handles = [Patch(color=colour, label=name) for name, colour in _COLOURS.items()]
             legend_below(below, handles, 0.5, 5)

@@ -67,7 +67,7 @@ def make_problem(width: int, seed: int) -> Problem:
     """Standard normal data and weights, float64: (n, width), (n,), (width, width), (width,)."""
     random, n = np.random.RandomState(seed), width * width + width
     shapes = (n, width), (n,), (width, width), (width,)
-    return Problem(*(random.standard_normal(shape) for shape in shapes))
+    return Problem(*(random.standard_normal(shape) for shape in shapes))  # type: ignore[arg-type]
 
 
 def picture(problem: Problem, window: Window, pixels: int, steps: int) -> Floats:

@@ -117,16 +117,26 @@ def measuring(experiment: str, config: Any) -> Iterator[tuple[RunDirectory, Plac
       UserError: another process works on it.
       DiskFull: no room.
     """
+    record: RecordConfig = config.record
+    run_id, identity = _identified(experiment, config)
+    flags = command_line.flagfile(config)
+    with RunDirectory.open(record.workdir, experiment, run_id, identity, flags) as run:
+        shown = place_of(experiment, config)
+        yield run, Place(run.directory, {experiment: run_id}, shown, record.tensorboard)
+        run.update_info(status="complete")
+
+
+def place_of(experiment: str, config: Any) -> str:
+    """How a user would name what `measuring` opens."""
+    return f"{config.record.workdir}/{experiment}/{_identified(experiment, config)[0]}"
+
+
+def _identified(experiment: str, config: Any) -> tuple[str, dict[str, Any]]:
+    """A run's id, and the config that it follows from, as JSON values."""
     groups = dataclasses.asdict(config)
     identity = {name: group for name, group in groups.items() if name not in _NOT_NUMBERS}
     identity = json.loads(json.dumps(identity, default=str))
-    record: RecordConfig = config.record
-    run_id = f"{re.sub(r'_', '-', experiment)}-{config_hash(identity)[:10]}"
-    flags = command_line.flagfile(config)
-    with RunDirectory.open(record.workdir, experiment, run_id, identity, flags) as run:
-        shown = f"{record.workdir}/{experiment}/{run_id}"
-        yield run, Place(run.directory, {experiment: run_id}, shown, record.tensorboard)
-        run.update_info(status="complete")
+    return f"{re.sub(r'_', '-', experiment)}-{config_hash(identity)[:10]}", identity
 
 
 def present(place: Place, findings: Findings) -> None:

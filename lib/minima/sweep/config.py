@@ -59,7 +59,7 @@ class TaskConfig:
     dataset: str = leaf(
         "fashion_mnist",
         "fashion_mnist, mnist1d, mnist1d_shuffled, mnist1d_infinite, kjv, markov, markov_infinite, "
-        "cifar10, …, text:PATH, or npz:PATH with x_train, y_train, x_test, y_test",
+        "needle:DISTANCE, cifar10, …, text:PATH, or npz:PATH with x_train, y_train, x_test, y_test",
     )
     data_dir: str = leaf("", "folder with the full dataset's own files; empty: what ships with us")
     validation_fraction: float = leaf(

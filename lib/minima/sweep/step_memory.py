@@ -8,13 +8,14 @@ same on every run of one machine and JAX version.
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from minima.runtime.costs import Memory, memory
 from minima.sweep import lane as lanes_
 from minima.sweep.lane import Lane, Order, Piece, Recipe
 from minima.sweep.plan import Plan
@@ -23,27 +24,19 @@ from minima.tasks.task import Arrays, to_arrays
 
 
 @dataclass(frozen=True)
-class StepMemory:
+class StepMemory(Memory):
     """Bytes that one update of one lane needs on its device.
+
+    Temporary are activations and gradients, arguments the lane's state and the training set,
+    outputs nothing: the lane's state after takes the place of the state before.
 
     Attributes:
       batch_size: of the update.
       microbatch: examples in one forward and backward pass.
-      temporary: buffers that live during the update only: activations, gradients.
-      arguments: the lane's state and the training set.
-      outputs: the lane's state after; where it takes the place of the state before, not counted.
     """
 
     batch_size: int
     microbatch: int
-    temporary: int
-    arguments: int
-    outputs: int
-
-    @property
-    def total(self) -> int:
-        """The peak, as the compiler plans it."""
-        return self.temporary + self.arguments + self.outputs
 
 
 def whole_batches(plan: Plan, batch_sizes: Sequence[int]) -> list[StepMemory]:
@@ -94,16 +87,8 @@ def _measurer(plan: Plan) -> Callable[[int], StepMemory]:
         order = jax.tree.map(_shape, blank_order(sized))
         lane = jax.eval_shape(lambda o: lanes_.start(sized, o), order)
         update = jax.jit(functools.partial(one_update, sized), donate_argnums=0)
-        found = update.lower(lane, order, arrays).compile().memory_analysis()
-        if found is None:
-            raise RuntimeError(f"the compiler of {jax.default_backend()} tells nothing of memory")
-        return StepMemory(
-            batch_size=microbatch,
-            microbatch=microbatch,
-            temporary=found.temp_size_in_bytes,
-            arguments=found.argument_size_in_bytes,
-            outputs=found.output_size_in_bytes - found.alias_size_in_bytes,
-        )
+        needed = memory(update.lower(lane, order, arrays).compile())
+        return StepMemory(**asdict(needed), batch_size=microbatch, microbatch=microbatch)
 
     return measure
 

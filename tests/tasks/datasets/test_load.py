@@ -52,7 +52,7 @@ def test_test_examples_is_for_mnist1d_alone(name, count, refusal):
 def test_window_is_for_sequences_of_tokens_alone(name, refusal):
     line = refusal(load, name, window=32)
     assert line.startswith("--window 32: does not apply")
-    assert "kjv, markov, markov_infinite, text:PATH" in line
+    assert "kjv, markov, markov_infinite, needle:DISTANCE, text:PATH" in line
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import difflib
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import cifar, markov, mnist1d, npz, opinions, queue, text
+from minima.tasks.datasets import cifar, markov, mnist1d, needle, npz, opinions, queue, text
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.dataset import (
     PERMUTED,
@@ -45,6 +45,7 @@ NAMES = {
     "markov_infinite": "the source of markov, every training sequence drawn anew",
     "opinions": "5,000 + 4,000 generated opinions of 64 people: how many friends agree (a graph)",
     "queue": "5,000 + 4,000 generated sequences of 32 events: how many still wait at the end",
+    "needle:DISTANCE": "20,000 + 4,000 generated sequences with one symbol to remember so long",
     "text:PATH": "the characters of your own UTF-8 text, in windows of --window",
     "npz:PATH": "your own x_train, y_train, x_test, y_test",
     "permuted:NAME": "any of these with pixels, samples, tokens or nodes in one random order",
@@ -52,7 +53,7 @@ NAMES = {
 # The datasets to which an option applies.
 DATA_DIR = ("fashion_mnist", "fashion_mnist_full", "mnist", "cifar10", "cifar100")
 TEST_EXAMPLES = ("mnist1d", "mnist1d_shuffled", "mnist1d_infinite")
-WINDOWED = ("kjv", "markov", "markov_infinite", "text:PATH")
+WINDOWED = ("kjv", "markov", "markov_infinite", "needle:DISTANCE", "text:PATH")
 
 
 def load(
@@ -66,13 +67,13 @@ def load(
 ) -> Dataset:
     """Loads the dataset that --dataset names.
 
-    name: a key of NAMES, with the path in place of PATH.
+    name: a key of NAMES, with the path in place of PATH, a number in place of DISTANCE.
     data_dir: where image datasets find their published files; "" means the embedded subset for
         fashion_mnist, and otherwise an installed package, minima's cache, or a download.
     validation_fraction: share of the training examples, in [0, 1), set aside for validation.
     test_examples: size of a freshly generated test set for mnist1d; 0 means the published one, or
         10,000 fresh signals for mnist1d_infinite.
-    window: tokens in one example of a text or a Markov source.
+    window: tokens in one example of a text, a Markov source or a search for a needle.
     train_examples: size of the training set after validation was taken off; 0 for all of it.
     image_size: images are averaged down to so many pixels a side; 0 leaves them as they are.
 
@@ -108,6 +109,8 @@ def _load(
         return queue.load_queue(queue.Settings(), validation_fraction)
     if key == "markov":
         return markov.load_markov(markov.Settings(), window, validation_fraction)
+    if key == "needle:DISTANCE":
+        return needle.load_needle(path, window, validation_fraction)
     if key == "kjv":
         return text.load_kjv(window, validation_fraction)
     if key == "text:PATH":
@@ -133,10 +136,11 @@ def _load_infinite(
 
 
 def _parse(name: str) -> tuple[str, str]:
-    """The key of NAMES that a name goes by, and its path."""
-    for prefix in (npz.PREFIX, text.PREFIX):
-        if name.startswith(prefix):
-            return f"{prefix}PATH", name.removeprefix(prefix)
+    """The key of NAMES that a name goes by, and its path, or what else follows the colon."""
+    for key in NAMES:
+        prefix, colon, _ = key.partition(":")
+        if colon and name.startswith(prefix + colon):
+            return key, name.removeprefix(prefix + colon)
     if name not in NAMES:
         raise UserError(f"--dataset {name!r}: is not known; {_suggestion(name)}")
     return name, ""

@@ -42,14 +42,18 @@ class TransformerBlock(nnx.Module):
         self, x: jax.Array, training: Training | None, layer: int | jax.Array
     ) -> jax.Array:
         """Maps (n, length, width) to the same shape."""
-        n, length, width = x.shape
-        turned = jnp.swapaxes(self.qkv(self.norms[0](x, training)), 1, 2)
-        q, k, v = jnp.split(turned.reshape(n, 3 * self.heads, _HEAD_WIDTH, length), 3, axis=1)
-        seen = attention(q, k, v, self.causal, self.chunk).reshape(n, width, length)
-        mixed = self.attended(jnp.swapaxes(seen, 1, 2))
+        mixed = self.attend(self.norms[0](x, training))
         x = x + dropout(mixed, training, layer=2 * layer)
         hidden = jax.nn.gelu(self.wide(self.norms[1](x, training)))
         return x + dropout(self.narrow(hidden), training, layer=2 * layer + 1)
+
+    def attend(self, x: jax.Array) -> jax.Array:
+        """Attention with its projections alone: (n, length, width) to the same shape."""
+        n, length, width = x.shape
+        turned = jnp.swapaxes(self.qkv(x), 1, 2)
+        q, k, v = jnp.split(turned.reshape(n, 3 * self.heads, _HEAD_WIDTH, length), 3, axis=1)
+        seen = attention(q, k, v, self.causal, self.chunk).reshape(n, width, length)
+        return self.attended(jnp.swapaxes(seen, 1, 2))
 
 
 class Transformer(nnx.Module):

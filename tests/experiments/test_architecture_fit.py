@@ -69,6 +69,14 @@ def test_what_is_not_so_fails(streams):
     assert [verdicts[f"sequential_{n}"] for n in ("wins", "lost", "mlp_lost")] == [FAIL] * 3
 
 
+def test_nothing_is_saved_where_more_examples_help_nobody(streams):
+    curves = planted(25, 0, 25, 0, CNN)
+    for key in ((INTACT, MLP), (INTACT, CNN)):
+        curves.found[key][0] = curves.found[key][1] + 1
+    verdicts = {claim.id: v.verdict for claim, v in judge({SPATIAL: curves}, {}, streams)}
+    assert verdicts["spatial_examples"] != PASS
+
+
 def test_examples_needed_lie_between_sizes_or_nowhere():
     curves = planted(80, 0, 90, 0, CNN)
     assert curves.needed(MLP) == pytest.approx(4000)

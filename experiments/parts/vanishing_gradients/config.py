@@ -220,9 +220,9 @@ _LONG: dict[str, object] = {
 
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
-        "models": "rnn,lstm,transformer",
-        "lengths": "10,20",
-        "copying_models": "rnn",
+        "models": "rnn,lstm",
+        "lengths": "12",
+        "copying_models": "transformer",
         "copying_lengths": "14",
         "learning_rates": "0.01",
         "seeds": "201,202",

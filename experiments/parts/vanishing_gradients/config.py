@@ -190,7 +190,7 @@ class VanishingConfig:
         return self._of(task, grid, plain)
 
     def _task(self, task: str, model: str, length: int) -> TaskConfig:
-        loss = "squared_error" if task == ADDING else "cross_entropy"
+        loss: Any = "squared_error" if task == ADDING else "cross_entropy"
         return TaskConfig(
             dataset=task, window=length, model=model, width=self.memory.width, loss=loss
         )

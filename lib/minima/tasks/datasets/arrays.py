@@ -41,7 +41,10 @@ def check_arrays(
     _check_alike(inputs[0], inputs[1], where, names)
     numbers = any(y.dtype.kind == "f" for y in labels)
     check = _check_numbers if numbers else _check_classes
-    num_classes, dtype = check(*labels, where, names), np.dtype("f4" if numbers else "i4")
+    num_classes, dtype = (
+        check(labels[0], labels[1], where, names),
+        np.dtype("f4" if numbers else "i4"),
+    )
     train, test = (Split(x, y.astype(dtype)) for x, y in zip(inputs, labels, strict=True))
     return train, test, num_classes
 

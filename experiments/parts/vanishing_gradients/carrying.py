@@ -69,8 +69,10 @@ def _reaches(prepared: Prepared, memory: Memory, config: VanishingConfig) -> Ite
     with jax.enable_x64(True):
         task = plan.recipe.task.computed_in("float64")
         arrays = to_arrays(plan.dataset, "float64")
-        examples = tuple(part[: asked.followed] for part in arrays.test)
-        follow = jax.jit(lambda params: carried(task, params, arrays, *examples, jax.random.key(0)))
+        inputs, labels = (part[: asked.followed] for part in arrays.test)
+        follow = jax.jit(
+            lambda params: carried(task, params, arrays, inputs, labels, jax.random.key(0))
+        )
         starts = [
             plan.recipe.task.model.init(purpose_key(np.int32(seed), Purpose.INITIALISATION))[0]
             for seed in range(asked.initial_seeds)

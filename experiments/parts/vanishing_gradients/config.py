@@ -190,7 +190,7 @@ class VanishingConfig:
         return self._of(task, grid, plain)
 
     def _task(self, task: str, model: str, length: int) -> TaskConfig:
-        loss = "squared_error" if task == ADDING else "cross_entropy"
+        loss: Any = "squared_error" if task == ADDING else "cross_entropy"
         return TaskConfig(
             dataset=task, window=length, model=model, width=self.memory.width, loss=loss
         )
@@ -220,9 +220,9 @@ _LONG: dict[str, object] = {
 
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
-        "models": "rnn,lstm,transformer",
-        "lengths": "10,20",
-        "copying_models": "rnn",
+        "models": "rnn,lstm",
+        "lengths": "12",
+        "copying_models": "transformer",
         "copying_lengths": "14",
         "learning_rates": "0.01",
         "seeds": "201,202",

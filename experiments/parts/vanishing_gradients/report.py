@@ -115,7 +115,7 @@ def gradient_table(reached: Sequence[Reach]) -> Table:
 
 def clipping_table(exploded: Explosion) -> Table:
     """Gradient descent with and without clipping."""
-    rows = [
+    rows: list[list[Value]] = [
         [
             rate,
             f"{np.isnan(clipped).sum()}/{len(clipped)}",

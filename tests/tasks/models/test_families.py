@@ -25,7 +25,7 @@ CASES = {
     "rnn": ("rnn", (4, 3), {"width": 3, "depth": 2}),
     "gru": ("gru", (5,), {"width": 3}),
     "lstm": ("lstm", (5,), {"width": 3, "kind": "tokens"}),
-    "irnn": ("irnn", (5, 2), {"width": 3, "kind": "signal"}),
+    "irnn": ("irnn", (5, 2), {"width": 8, "kind": "signal"}),
     "lstm_bias0": ("lstm_bias0", (4,), {"width": 2}),
     "gru_mnist1d": ("gru_mnist1d", (4,), {"width": 2}),
     "transformer": ("transformer", (5,), {"width": 16, "kind": "tokens"}),

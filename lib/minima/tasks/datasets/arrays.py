@@ -39,11 +39,12 @@ def check_arrays(
                 f" {len(labels[i])}; they must have one label each"
             )
     _check_alike(inputs[0], inputs[1], where, names)
-    if any(y.dtype.kind == "f" for y in labels):
-        _check_numbers(labels[0], labels[1], where, names)
-        num_classes, dtype = 1, np.float32
-    else:
-        num_classes, dtype = _check_classes(labels[0], labels[1], where, names), np.int32
+    numbers = any(y.dtype.kind == "f" for y in labels)
+    check = _check_numbers if numbers else _check_classes
+    num_classes, dtype = (
+        check(labels[0], labels[1], where, names),
+        np.dtype("f4" if numbers else "i4"),
+    )
     train, test = (Split(x, y.astype(dtype)) for x, y in zip(inputs, labels, strict=True))
     return train, test, num_classes
 
@@ -127,7 +128,7 @@ def _check_alike(
 
 def _check_numbers(
     y_train: np.ndarray, y_test: np.ndarray, where: str, names: tuple[str, ...]
-) -> None:
+) -> int:
     if y_train.dtype != y_test.dtype:
         raise UserError(
             f"{where}: {names[1]} is {y_train.dtype} but {names[3]} is {y_test.dtype};"
@@ -135,6 +136,7 @@ def _check_numbers(
         )
     if y_train.min() == y_train.max():
         raise UserError(f"{where}: {names[1]} holds only {y_train[0]:g}; labels must differ")
+    return 1
 
 
 def _check_classes(

@@ -126,11 +126,7 @@ def test_what_no_one_can_know_is_refused():
     def until(x):
         return jax.lax.while_loop(lambda x: x < 3, lambda x: x + 1, x)
 
-<<<<<<< HEAD
     with pytest.raises(ValueError, match=r"lax\.scan"):
-=======
-    with pytest.raises(ValueError, match=r"lax.scan"):
->>>>>>> costs
         count(until, shape())
     with pytest.raises(ValueError, match="igamma costs"):
         count(jax.scipy.special.gammainc, shape(), shape())

@@ -160,8 +160,8 @@ def operations(task: Task) -> int:
     model = task.model
     kind = np.int32 if task.kind == "tokens" else np.dtype(model.dtype)
     inputs = jax.ShapeDtypeStruct((1, *model.settings.input_shape), kind)
-    variables = jax.eval_shape(model.init, jax.random.key(0))
-    return costs.count(lambda v, x: model.apply(*v, x)[0], variables, inputs).flops
+    params, state = jax.eval_shape(model.init, jax.random.key(0))
+    return costs.count(lambda p, s, x: model.apply(p, s, x)[0], params, state, inputs).flops
 
 
 def difference(scores: Scores, first: str, second: str) -> Floats:

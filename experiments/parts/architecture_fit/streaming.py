@@ -51,8 +51,8 @@ def _after(name: str, depth: int, length: int) -> tuple[int, int]:
     norm = architecture(name).norms[0]
     shape, dtype = (LENGTHS[-1] + 1,), "float32"
     settings = Settings(shape, "tokens", SYMBOLS, SYMBOLS, True, WIDTH, depth, norm, True, dtype)
-    module = nnx.eval_shape(lambda: architecture(name).build(settings, rngs=nnx.Rngs(params=0)))
-    graph, state = nnx.split(module)
+    made: Any = nnx.eval_shape(lambda: architecture(name).build(settings, rngs=nnx.Rngs(params=0)))
+    graph, state = nnx.split(made)
 
     def after(state: Any) -> Any:
         """What is remembered: as zeros, since shapes are all that counts."""

@@ -185,8 +185,8 @@ def _birds(story: Story, run: str) -> Picture:
         labels = (("the tutorial's images", BLUE), ("bird calls", PURPLE))
         handles = [Line2D([], [], color=colour, label=label) for label, colour in labels]
         if column == 1:
-            dashed = {"color": "black", "linestyle": "--", "linewidth": 0.9}
-            handles.append(Line2D([], [], label="the tutorial's rate", **dashed))
+            label = "the tutorial's rate"
+            handles.append(Line2D([], [], color="black", linestyle="--", lw=0.9, label=label))
         legend_below(plot, handles, 0.5, 1)
     return sheet.finish()
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minima.record.tables import Table
+from minima.record.tables import Table, Value
 from parts.learning_rate_regimes.birds import Story
 from parts.learning_rate_regimes.dips import RATES, Descents
 from parts.learning_rate_regimes.pictures_of_rates import Seen
@@ -26,7 +26,7 @@ def tables(
 
 
 def _regimes(full: Mapping[str, FullBatch]) -> Table:
-    rows = [
+    rows: list[Sequence[Value]] = [
         (
             each.name,
             rate,
@@ -49,7 +49,7 @@ def _regimes(full: Mapping[str, FullBatch]) -> Table:
 
 
 def _boundaries(full: Mapping[str, FullBatch]) -> Table:
-    rows = []
+    rows: list[Sequence[Value]] = []
     for each in full.values():
         flat = [name for row in each.regimes for name in row]
         stuck = [
@@ -78,7 +78,7 @@ def _boundaries(full: Mapping[str, FullBatch]) -> Table:
 
 
 def _birds(story: Story) -> Table:
-    rows = []
+    rows: list[Sequence[Value]] = []
     for name, data in (("tutorial", story.tutorial), ("bird calls", story.birds)):
         for r, rate in enumerate(data.rates):
             marks = {story.unchanged: "the tutorial's"}
@@ -108,7 +108,7 @@ def _birds(story: Story) -> Table:
 
 
 def _dips(dips: Sequence[Descents]) -> Table:
-    rows = [
+    rows: list[Sequence[Value]] = [
         (
             found.depth,
             found.curvature,
@@ -130,7 +130,7 @@ def _dips(dips: Sequence[Descents]) -> Table:
 
 
 def _trainability(seen: Sequence[Seen]) -> Table:
-    rows = [
+    rows: list[Sequence[Value]] = [
         (
             each.seed,
             each.level,

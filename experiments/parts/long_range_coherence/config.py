@@ -51,7 +51,7 @@ class NetworkConfig:
     transformer_width: int = leaf(48, "features of the transformer", check=AT_LEAST_1)
     transformer_depth: int = leaf(1, "its blocks", check=AT_LEAST_1)
 
-    def of(self, model: str) -> dict[str, int]:
+    def of(self, model: str) -> dict[str, Any]:
         """Width and depth of a network."""
         return {
             CNN: {"width": self.cnn_width, "depth": self.cnn_depth},

@@ -36,7 +36,7 @@ def table(source: Source, found: Mapping[str, Written], least: Mapping[str, floa
             row += _interval(values)
         rows.append(row)
     lags = ", ".join(f"{lag.seconds} s = {lag.notes} notes" for lag in source.lags)
-    notes = (f"0: a piece's notes in random order, 1: the music itself; {lags}",)
+    notes: tuple[str, ...] = (f"0: a piece's notes in random order, 1: the music itself; {lags}",)
     title = f"coherence of what networks write: mean over {seeds} seeds"
     if least:
         notes += ("least loss: of whoever knows how pieces are made and hears as far back",)

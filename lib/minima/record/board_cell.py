@@ -84,6 +84,8 @@ def spread_evenly(axes: Axes, most: int) -> set[tuple[Any, ...]] | None:
     strides through the grid's order would favour whole rows or columns.
     """
     names = list(axes)
+    if not names:  # a folder of figures alone
+        return None
     ranks = np.indices([len(axes[name]) for name in names]).reshape(len(names), -1)
     if ranks.shape[1] <= most:
         return None

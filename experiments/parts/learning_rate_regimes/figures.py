@@ -155,7 +155,7 @@ def _birds(story: Story, run: str) -> Picture:
     plot.set_yscale("log")
     plot.set_xlabel("look at the training loss", fontsize=TEXT)
     plot.set_ylabel("training loss since the last look", fontsize=TEXT)
-    plot.set_title("The loss spikes, then sits", fontsize=TEXT, weight="bold", loc="left")
+    plot.set_title("Training loss", fontsize=TEXT, weight="bold", loc="left")
     legend_below(plot, plot.get_legend_handles_labels()[0], 0.5, 1)
     for column, (data, title, axis) in enumerate(
         (
@@ -226,7 +226,7 @@ def _trainability(seen: Sequence[Seen], run: str) -> Picture:
         0,
         "Which pairs of learning rates train",
         f"one hidden layer, a rate for each layer, {pixels * pixels:,} networks a picture, further "
-        "in from left to right; light: ends below its first loss, the darker the lower; red: does "
+        "in from left to right; blue: ends below its first loss, the darker the lower; orange: does "
         f"not, or diverges; seed {first[0].seed}, D: box-count dimension of the edge",
         run,
     )

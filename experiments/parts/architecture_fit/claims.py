@@ -88,8 +88,8 @@ def _of_task(task: str, curves: Curves) -> Iterator[Judged]:
     if len(curves.sizes) > 1:
         yield _judge.over_seeds(
             f"{task}_examples",
-            f"{task}: {_with_article(fitting)} needs fewer examples than a perceptron to be as good "
-            f"as that with {curves.sizes[-1]:,}",
+            f"{task}: {_with_article(fitting)} needs fewer examples than a perceptron to be as "
+            f"good as that with {curves.sizes[-1]:,}",
             FEWER,
             _saved(curves, fitting),
             notes=(f"at least: below {curves.sizes[0]:,} nothing was trained",)
@@ -116,9 +116,7 @@ def _saved(curves: Curves, model: str) -> Callable[[], np.ndarray]:
         needed = curves.needed(model)
         if not np.isfinite(needed).all():
             raise UndecidedError("training sets on which every seed is as good as the perceptron")
-        return np.log2(
-            curves.needed(MLP) / needed
-        )  # which has no need of all where more is no help
+        return np.log2(curves.needed(MLP) / needed)
 
     return doublings
 

@@ -139,7 +139,7 @@ def _parse(name: str) -> tuple[str, str]:
     """The key of NAMES that a name goes by, and its path, or what else follows the colon."""
     for key in NAMES:
         prefix, colon, _ = key.partition(":")
-        if colon and name.startswith(prefix + colon):
+        if colon and key != f"{PERMUTED}NAME" and name.startswith(prefix + colon):
             return key, name.removeprefix(prefix + colon)
     if name not in NAMES:
         raise UserError(f"--dataset {name!r}: is not known; {_suggestion(name)}")

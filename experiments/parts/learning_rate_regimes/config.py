@@ -26,7 +26,7 @@ TANH, RELU, ENTROPY = "tanh", "relu", "cross_entropy"  # sweeps on the full batc
 TUTORIAL, BIRDS = "tutorial", "birds"
 FULL_BATCH = (TANH, RELU, ENTROPY)
 # Activation, hidden layers and loss of each.
-_NETWORKS = {
+_NETWORKS: dict[str, tuple[Any, int, Any]] = {
     TANH: ("tanh", 1, "squared_error"),
     RELU: ("relu", 2, "squared_error"),
     ENTROPY: ("relu", 2, "cross_entropy"),

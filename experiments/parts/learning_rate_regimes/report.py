@@ -42,7 +42,7 @@ def _regimes(full: Mapping[str, FullBatch]) -> Table:
         for r, rate in enumerate(each.rates)
         if r % max(1, len(each.rates) // 16) == 0
     ]
-    columns = ("network", "rate", "rate_times_start_sharpness", "regime", "status")
+    columns: tuple[str, ...] = ("network", "rate", "rate_times_start_sharpness", "regime", "status")
     columns += ("first_loss", "highest_loss", "last_loss", "rate_times_end_sharpness")
     title = "regimes of the first seed, every fourth rate (results.csv has all runs)"
     return Table(title, columns, rows)
@@ -70,7 +70,7 @@ def _boundaries(full: Mapping[str, FullBatch]) -> Table:
                 counts["diverged"],
             )
         )
-    columns = ("network", "start_sharpness", "onset_times_sharpness", "limit_times_sharpness")
+    columns: tuple[str, ...] = ("network", "start_sharpness", "onset_times_sharpness", "limit_times_sharpness")
     columns += ("frozen", "lazy", "unstable", "collapsed", "of_them_one_class", "diverged")
     seeds = len(next(iter(full.values())).regimes)
     title = f"boundaries in 1 / sharpness at the start: geometric means over n = {seeds} seeds"
@@ -99,7 +99,7 @@ def _birds(story: Story) -> Table:
                     float(rate * np.mean(data.start)),
                 )
             )
-    columns = ("data", "rate", "chosen", "test_accuracy_percent", "lowest", "highest")
+    columns: tuple[str, ...] = ("data", "rate", "chosen", "test_accuracy_percent", "lowest", "highest")
     columns += ("first_look_loss", "last_loss", "failed", "rate_times_start_sharpness")
     seeds = story.birds.accuracy.shape[1]
     notes = ("bird calls are made up: a stand-in for recordings",) if story.stand_in else ()
@@ -123,7 +123,7 @@ def _dips(dips: Sequence[Descents]) -> Table:
         for factor in (0.5, 1.0, 2.0, 4.0)
         for place in [found.nearest(factor)]
     ]
-    columns = ("narrow_dip_depth", "curvature", "edge", "left_above", "rate", "rate_over_edge")
+    columns: tuple[str, ...] = ("narrow_dip_depth", "curvature", "edge", "left_above", "rate", "rate_over_edge")
     columns += ("leaves_percent", "mean_end_height")
     title = f"starts in a narrow dip beside a wide one of depth 1.5: n = {dips[0].left.shape[1]}"
     return Table(title, columns, rows)
@@ -140,7 +140,7 @@ def _trainability(seen: Sequence[Seen]) -> Table:
         )
         for each in seen
     ]
-    columns = ("seed", "zoom", "log10_hidden_rate", "log10_readout_rate", "side_decades")
+    columns: tuple[str, ...] = ("seed", "zoom", "log10_hidden_rate", "log10_readout_rate", "side_decades")
     columns += ("dimension", "trains_percent")
     return Table("the edge of trainability: box-count dimension of each picture", columns, rows)
 

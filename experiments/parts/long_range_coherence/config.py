@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from typing import Any
+
 import tuned
 from minima.runtime.errors import UserError
 from minima.sweep.budgets import Budget

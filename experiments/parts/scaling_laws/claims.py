@@ -1,10 +1,11 @@
 """What is claimed of loss against parameters and data. Rules were fixed before any run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from judged import Judged
+from minima.claims.choosing import UndecidedError
 from minima.claims.claim import SIGN
 from minima.claims.seeded import Judge
 from parts.scaling_laws.laws import Law, fit
@@ -26,6 +27,15 @@ def laws(course: Course, floor: float | None) -> list[Law]:
     return [fit(course.x, row, floor) for row in course.losses.T]
 
 
+def _exponents(fitted: Sequence[Law]) -> Callable[[], list[float]]:
+    def exponents() -> list[float]:
+        if any(law.at_bound for law in fitted):
+            raise UndecidedError("a longer range of x: fits end at a bound")
+        return [law.exponent for law in fitted]
+
+    return exponents
+
+
 def judge(found: Sequence[Course]) -> list[Judged]:
     """Every claim."""
     return [each for course in found for each in _of(course)]
@@ -38,12 +48,12 @@ def _of(course: Course) -> Iterator[Judged]:
     bound = sum(law.at_bound for law in fitted)
     notes = [f"the floor is the source's entropy, {course.entropy:.4f}"] if course.entropy else []
     if bound:
-        notes.append(f"{bound} of {len(fitted)} fits end at a bound: too short a range to tell")
+        notes.append(f"{bound} of {len(fitted)} fits end at a bound")
     yield _judge.over_seeds(
         f"{name}_exponent",
         f"{said}: the loss falls towards its floor as a power",
         FALLS,
-        [law.exponent for law in fitted],
+        _exponents(fitted),
         notes=notes,
     )
     if course.entropy is not None:

@@ -23,8 +23,8 @@ class Law:
       centre: the geometric mean of the fitted x.
       above: the loss there less the floor, in nats.
       exponent: of the fall.
-      at_bound: the floor was free and ended at 0, or the exponent at its limit: x reaches neither
-        near enough to the floor nor far enough to tell.
+      at_bound: the floor was free and ended at 0, or the exponent at its limit, or nothing falls:
+        x reaches neither near enough to the floor nor far enough to tell.
       rms: of the residuals, in nats.
     """
 
@@ -66,7 +66,8 @@ def fit(x: np.ndarray, losses: np.ndarray, floor: float | None = None) -> Law:
     assert best is not None
     height, exponent = best.x[:2]
     bottom = float(best.x[2]) if floor is None else floor
-    stuck = bool(exponent > 0.99 * _STEEPEST or exponent < 1e-6)
+    flat = np.exp(height) < 1e-4 * low
+    stuck = bool(exponent > 0.99 * _STEEPEST or exponent < 1e-6 or flat)
     at_bound = stuck or (floor is None and bottom < 1e-3 * low)
     rms = float(np.sqrt(np.mean(residuals(best.x) ** 2)))
     return Law(bottom, centre, float(np.exp(height)), float(exponent), at_bound, rms)

@@ -7,6 +7,7 @@ analysts make them.
 import functools
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,12 +58,12 @@ def load_churn(form: str, path: str, validation_fraction: float) -> Dataset:
     """
     if path:
         train, test = _own(form, path)
-        about = {"licence": "not stated", "source": os.path.basename(path)}
+        about: dict[str, Any] = {"licence": "not stated", "source": os.path.basename(path)}
     else:
         settings = Settings()
         train = draw(settings.num_train, settings, settings.seed)
         test = draw(settings.num_test, settings, settings.seed + 1)
-        about = {
+        about: dict[str, Any] = {
             "licence": "none needed: generated numbers",
             "source": f"generated customers, seed {settings.seed}; a stand-in for a retailer's",
         }

@@ -226,8 +226,8 @@ def _trainability(seen: Sequence[Seen], run: str) -> Picture:
         0,
         "Which pairs of learning rates train",
         f"one hidden layer, a rate for each layer, {pixels * pixels:,} networks a picture, further "
-        "in from left to right; blue: ends below its first loss, the darker the lower; orange: does "
-        f"not, or diverges; seed {first[0].seed}, D: box-count dimension of the edge",
+        "in from left to right; blue: ends below its first loss, the darker the lower; orange: "
+        f"does not, or diverges; seed {first[0].seed}, D: box-count dimension of the edge",
         run,
     )
     for column, each in enumerate(first):

@@ -70,7 +70,12 @@ def _boundaries(full: Mapping[str, FullBatch]) -> Table:
                 counts["diverged"],
             )
         )
-    columns: tuple[str, ...] = ("network", "start_sharpness", "onset_times_sharpness", "limit_times_sharpness")
+    columns: tuple[str, ...] = (
+        "network",
+        "start_sharpness",
+        "onset_times_sharpness",
+        "limit_times_sharpness",
+    )
     columns += ("frozen", "lazy", "unstable", "collapsed", "of_them_one_class", "diverged")
     seeds = len(next(iter(full.values())).regimes)
     title = f"boundaries in 1 / sharpness at the start: geometric means over n = {seeds} seeds"
@@ -99,7 +104,14 @@ def _birds(story: Story) -> Table:
                     float(rate * np.mean(data.start)),
                 )
             )
-    columns: tuple[str, ...] = ("data", "rate", "chosen", "test_accuracy_percent", "lowest", "highest")
+    columns: tuple[str, ...] = (
+        "data",
+        "rate",
+        "chosen",
+        "test_accuracy_percent",
+        "lowest",
+        "highest",
+    )
     columns += ("first_look_loss", "last_loss", "failed", "rate_times_start_sharpness")
     seeds = story.birds.accuracy.shape[1]
     notes = ("bird calls are made up: a stand-in for recordings",) if story.stand_in else ()
@@ -123,7 +135,14 @@ def _dips(dips: Sequence[Descents]) -> Table:
         for factor in (0.5, 1.0, 2.0, 4.0)
         for place in [found.nearest(factor)]
     ]
-    columns: tuple[str, ...] = ("narrow_dip_depth", "curvature", "edge", "left_above", "rate", "rate_over_edge")
+    columns: tuple[str, ...] = (
+        "narrow_dip_depth",
+        "curvature",
+        "edge",
+        "left_above",
+        "rate",
+        "rate_over_edge",
+    )
     columns += ("leaves_percent", "mean_end_height")
     title = f"starts in a narrow dip beside a wide one of depth 1.5: n = {dips[0].left.shape[1]}"
     return Table(title, columns, rows)
@@ -140,7 +159,13 @@ def _trainability(seen: Sequence[Seen]) -> Table:
         )
         for each in seen
     ]
-    columns: tuple[str, ...] = ("seed", "zoom", "log10_hidden_rate", "log10_readout_rate", "side_decades")
+    columns: tuple[str, ...] = (
+        "seed",
+        "zoom",
+        "log10_hidden_rate",
+        "log10_readout_rate",
+        "side_decades",
+    )
     columns += ("dimension", "trains_percent")
     return Table("the edge of trainability: box-count dimension of each picture", columns, rows)
 

@@ -1,7 +1,6 @@
 """Configuration of long-range coherence: what music, which networks, how they train. Cheap."""
 
 from dataclasses import dataclass, replace
-
 from typing import Any
 
 import tuned

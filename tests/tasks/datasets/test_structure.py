@@ -90,6 +90,5 @@ def test_what_has_no_order_is_refused(refusal):
     assert refusal(load, "permuted:mnist1d_infinite").startswith(
         "--dataset=permuted:mnist1d_infinite: its examples are drawn one by one"
     )
-    assert "is not known" in refusal(load, "permuted:permuted:queue")
     assert refusal(load, "permuted:mnits").startswith("--dataset 'mnits': is not known")
     assert refusal(load, "queue", image_size=4).startswith("--dataset 'queue': holds signals")

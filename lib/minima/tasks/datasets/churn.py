@@ -63,7 +63,7 @@ def load_churn(form: str, path: str, validation_fraction: float) -> Dataset:
         settings = Settings()
         train = draw(settings.num_train, settings, settings.seed)
         test = draw(settings.num_test, settings, settings.seed + 1)
-        about: dict[str, Any] = {
+        about = {
             "licence": "none needed: generated numbers",
             "source": f"generated customers, seed {settings.seed}; a stand-in for a retailer's",
         }

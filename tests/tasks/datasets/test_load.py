@@ -52,7 +52,10 @@ def test_test_examples_is_for_mnist1d_alone(name, count, refusal):
 def test_window_is_for_sequences_of_tokens_alone(name, refusal):
     line = refusal(load, name, window=32)
     assert line.startswith("--window 32: does not apply")
-    assert "kjv, markov, markov_infinite, needle:DISTANCE, text:PATH" in line
+    assert (
+        "only to kjv, markov, markov_infinite, ambient, adding, copying, needle:DISTANCE, text:PATH"
+        in line
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,7 @@ import pytest
 from flax import nnx
 from scipy import stats
 
-from minima.runtime.errors import UserError
-from minima.tasks.models import ARCHITECTURES, Model, Noise, Training, architecture
+from minima.tasks.models import ARCHITECTURES, Noise, Training, architecture
 from minima.tasks.models.mlp import MLP
 
 # Inputs small enough to be quick; at default widths.
@@ -367,45 +366,6 @@ def test_hidden_layers_drop_different_units(build):
     assert low <= np.sum(y == 4) <= high
 
 
-def test_a_model_is_a_static_argument(build):
-    traced = []
-
-    @functools.partial(jax.jit, static_argnums=0)
-    def logits(model, params, x):
-        traced.append(model)
-        return model.apply(params, {}, x)[0]
-
-    model, twin = (build("mlp", (3,), 2) for _ in range(2))
-    assert model == twin
-    assert hash(model) == hash(twin)
-    params, _ = model.init(jax.random.key(0))
-    logits(model, params, jnp.ones((1, 3)))
-    assert hash(model) == hash(twin), "a model's hash changed by use"
-    logits(twin, params, jnp.ones((1, 3)))
-    assert len(traced) == 1
-    changes = [{"width": 5}, {"depth": 2}, {"norm": "batch"}, {"activation": "tanh"}]
-    changes.append({"parameter_dtype": "float64"})
-    others = [build("linear", (3,), 2), build("mlp", (4,), 2), build("mlp", (3,), 3)]
-    assert model not in others + [build("mlp", (3,), 2, **fields) for fields in changes]
-
-
-@pytest.mark.parametrize(
-    ("name", "hint"),
-    [
-        ("cnn_smal", "; did you mean cnn_small?"),
-        ("lstmm", "; did you mean lstm?"),
-        ("BERT", ""),
-        ("", ""),
-    ],
-)
-def test_refuses_unknown_names(build, name, hint):
-    settings = build("mlp", (3,), 2).settings
-    for call in (architecture, lambda name: Model(name, settings).init(jax.random.key(0))):
-        with pytest.raises(UserError) as caught:
-            call(name)
-        assert str(caught.value) == f"--model={name}: not one of {', '.join(ARCHITECTURES)}{hint}"
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_the_least_size_is_what_the_poolings_need(build, name):
     entry = ARCHITECTURES[name]
@@ -416,26 +376,3 @@ def test_the_least_size_is_what_the_poolings_need(build, name):
     params, state = jax.eval_shape(model.init, jax.random.key(0))
     logits, _ = jax.eval_shape(model.apply, params, state, x)
     assert logits.shape == (1, 2)
-
-
-@pytest.mark.parametrize("name", ["mlp", "cnn1d", "gru_mnist1d", "lstm", "transformer"])
-def test_a_signal_of_several_channels(x64, build, drawn, inputs_of, name):
-    """With nothing in the others it is a signal of one channel, by that channel's weights."""
-    pair, single = (
-        build(name, shape, 4, kind="signal", width=16, parameter_dtype="float64")
-        for shape in ((12, 2), (12,))
-    )
-    (params, state), x = drawn(pair), inputs_of(pair, 3)
-    x[..., 1] = 0
-    logits, _ = pair.apply(params, state, x)
-    shapes = jax.eval_shape(single.init, jax.random.key(0))[0]
-
-    def first(leaf, wanted):
-        """Rows of the first channel: the fastest index of what the first layer reads."""
-        return leaf if leaf.shape == wanted.shape else leaf.reshape(-1, 2, *leaf.shape[1:])[:, 0]
-
-    one, _ = single.apply(jax.tree.map(first, params, shapes), state, x[..., 0])
-    assert logits.shape == (3, 4)
-    np.testing.assert_allclose(logits, one, atol=1e-12)
-    x[..., 1] = 1
-    assert np.abs(pair.apply(params, state, x)[0] - logits).max() > 1e-3

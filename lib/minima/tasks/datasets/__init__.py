@@ -95,6 +95,8 @@ def _suggestion(name: str) -> str:
     for ending, prefix in ((".npz", npz.PREFIX), (".txt", text.PREFIX)):
         if name.endswith(ending):
             return f"did you mean {prefix + name!r}?"
+    if name in CATALOGUE:
+        return f"did you mean {spelled(name)}? it must be one of {', '.join(NAMES)}"
     spelt = name.lower().replace("-", "_")
     close = difflib.get_close_matches(spelt, NAMES, n=1)
     meant = f"did you mean {close[0]}? " if close else ""

@@ -1,7 +1,7 @@
 """Configuration of the learning-rate regimes: rates, birds, dips and the picture. Cheap."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from minima.runtime.errors import UserError
 from minima.sweep.budgets import Budget, parse_budget
@@ -25,8 +25,9 @@ from minima.sweep.leaf import AT_LEAST_1, NOT_NEGATIVE, in_range, leaf
 TANH, RELU, ENTROPY = "tanh", "relu", "cross_entropy"  # sweeps on the full batch
 TUTORIAL, BIRDS = "tutorial", "birds"
 FULL_BATCH = (TANH, RELU, ENTROPY)
+_Loss = Literal["cross_entropy", "squared_error"]
 # Activation, hidden layers and loss of each.
-_NETWORKS = {
+_NETWORKS: dict[str, tuple[Literal["relu", "tanh"], int, _Loss]] = {
     TANH: ("tanh", 1, "squared_error"),
     RELU: ("relu", 2, "squared_error"),
     ENTROPY: ("relu", 2, "cross_entropy"),

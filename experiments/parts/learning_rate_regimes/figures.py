@@ -185,8 +185,9 @@ def _birds(story: Story, run: str) -> Picture:
         labels = (("the tutorial's images", BLUE), ("bird calls", PURPLE))
         handles = [Line2D([], [], color=colour, label=label) for label, colour in labels]
         if column == 1:
-            dashed = {"color": "black", "linestyle": "--", "linewidth": 0.9}
-            handles.append(Line2D([], [], label="the tutorial's rate", **dashed))
+            dashed = Line2D([], [], color="black", linestyle="--", linewidth=0.9)
+            dashed.set_label("the tutorial's rate")
+            handles.append(dashed)
         legend_below(plot, handles, 0.5, 1)
     return sheet.finish()
 
@@ -226,8 +227,8 @@ def _trainability(seen: Sequence[Seen], run: str) -> Picture:
         0,
         "Which pairs of learning rates train",
         f"one hidden layer, a rate for each layer, {pixels * pixels:,} networks a picture, further "
-        "in from left to right; blue: ends below its first loss, the darker the lower; orange: does "
-        f"not, or diverges; seed {first[0].seed}, D: box-count dimension of the edge",
+        "in from left to right; blue: ends below its first loss, the darker the lower; orange: "
+        f"does not, or diverges; seed {first[0].seed}, D: box-count dimension of the edge",
         run,
     )
     for column, each in enumerate(first):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minima.record.tables import Table
+from minima.record.tables import Table, Value
 from parts.learning_rate_regimes.birds import Story
 from parts.learning_rate_regimes.dips import RATES, Descents
 from parts.learning_rate_regimes.pictures_of_rates import Seen
@@ -42,14 +42,14 @@ def _regimes(full: Mapping[str, FullBatch]) -> Table:
         for r, rate in enumerate(each.rates)
         if r % max(1, len(each.rates) // 16) == 0
     ]
-    columns = ("network", "rate", "rate_times_start_sharpness", "regime", "status")
+    columns: tuple[str, ...] = ("network", "rate", "rate_times_start_sharpness", "regime", "status")
     columns += ("first_loss", "highest_loss", "last_loss", "rate_times_end_sharpness")
     title = "regimes of the first seed, every fourth rate (results.csv has all runs)"
     return Table(title, columns, rows)
 
 
 def _boundaries(full: Mapping[str, FullBatch]) -> Table:
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     for each in full.values():
         flat = [name for row in each.regimes for name in row]
         stuck = [
@@ -70,7 +70,12 @@ def _boundaries(full: Mapping[str, FullBatch]) -> Table:
                 counts["diverged"],
             )
         )
-    columns = ("network", "start_sharpness", "onset_times_sharpness", "limit_times_sharpness")
+    columns: tuple[str, ...] = (
+        "network",
+        "start_sharpness",
+        "onset_times_sharpness",
+        "limit_times_sharpness",
+    )
     columns += ("frozen", "lazy", "unstable", "collapsed", "of_them_one_class", "diverged")
     seeds = len(next(iter(full.values())).regimes)
     title = f"boundaries in 1 / sharpness at the start: geometric means over n = {seeds} seeds"
@@ -78,7 +83,7 @@ def _boundaries(full: Mapping[str, FullBatch]) -> Table:
 
 
 def _birds(story: Story) -> Table:
-    rows = []
+    rows: list[tuple[Value, ...]] = []
     for name, data in (("tutorial", story.tutorial), ("bird calls", story.birds)):
         for r, rate in enumerate(data.rates):
             marks = {story.unchanged: "the tutorial's"}
@@ -99,7 +104,14 @@ def _birds(story: Story) -> Table:
                     float(rate * np.mean(data.start)),
                 )
             )
-    columns = ("data", "rate", "chosen", "test_accuracy_percent", "lowest", "highest")
+    columns: tuple[str, ...] = (
+        "data",
+        "rate",
+        "chosen",
+        "test_accuracy_percent",
+        "lowest",
+        "highest",
+    )
     columns += ("first_look_loss", "last_loss", "failed", "rate_times_start_sharpness")
     seeds = story.birds.accuracy.shape[1]
     notes = ("bird calls are made up: a stand-in for recordings",) if story.stand_in else ()
@@ -123,7 +135,14 @@ def _dips(dips: Sequence[Descents]) -> Table:
         for factor in (0.5, 1.0, 2.0, 4.0)
         for place in [found.nearest(factor)]
     ]
-    columns = ("narrow_dip_depth", "curvature", "edge", "left_above", "rate", "rate_over_edge")
+    columns: tuple[str, ...] = (
+        "narrow_dip_depth",
+        "curvature",
+        "edge",
+        "left_above",
+        "rate",
+        "rate_over_edge",
+    )
     columns += ("leaves_percent", "mean_end_height")
     title = f"starts in a narrow dip beside a wide one of depth 1.5: n = {dips[0].left.shape[1]}"
     return Table(title, columns, rows)
@@ -140,7 +159,13 @@ def _trainability(seen: Sequence[Seen]) -> Table:
         )
         for each in seen
     ]
-    columns = ("seed", "zoom", "log10_hidden_rate", "log10_readout_rate", "side_decades")
+    columns: tuple[str, ...] = (
+        "seed",
+        "zoom",
+        "log10_hidden_rate",
+        "log10_readout_rate",
+        "side_decades",
+    )
     columns += ("dimension", "trains_percent")
     return Table("the edge of trainability: box-count dimension of each picture", columns, rows)
 

@@ -23,9 +23,9 @@ edge between rates that train and rates that do not lies in [1.3, 1.9].
 
 What was seen before: networks, optimiser, rates and the classifier's rule were settled in pilots on
 seeds 100 and 101. One hidden layer of ReLU trained up to about 4/λ only, at widths 128 and 512; two
-were taken. Bird calls were tried with momentum, too, and with a smaller network. That a dip is left
-within half an octave of 2 / its curvature was claimed first; it is wrong, and what replaced it was
-settled with the landscape in sight. The verdicts' notes say so.
+were taken. Both image data were tried with momentum, too, and Fashion-MNIST with a smaller network.
+That a dip is left within half an octave of 2 / its curvature was claimed first; it is wrong, and
+what replaced it was settled with the landscape in sight. The verdicts' notes say so.
 
 Source: the course, lesson 2; Lewkowycz et al. 2020 (arXiv:2003.02218); Cohen et al. 2021
 (arXiv:2103.00065); Sohl-Dickstein 2024 (arXiv:2402.06184).

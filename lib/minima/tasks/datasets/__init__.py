@@ -70,10 +70,12 @@ def _parse(name: str) -> tuple[str, str]:
     """The key of CATALOGUE that a name goes by, and what follows its colon."""
     key, colon, rest = name.partition(":")
     entry = CATALOGUE.get(key)
-    if entry is None or (bool(colon) and not entry.argument):
+    if colon:
+        fits = entry is not None and bool(entry.argument)
+    else:
+        fits = entry is not None and (entry.optional or not entry.argument)
+    if not fits:
         raise UserError(f"--dataset {name!r}: is not known; {_suggestion(name)}")
-    if not colon and entry.argument and not entry.optional:
-        raise UserError(f"--dataset {name!r}: is not known; did you mean {spelled(key)}?")
     return key, rest
 
 

@@ -173,10 +173,10 @@ def variance(name, path, fan_in):
         return 1 if path == "encoder.table" else 0.02**2
     if path.endswith("state"):
         return 1 / 3 / fan_in  # uniform
-    if path.startswith("readout") or name in RECURRENT:
-        return 1 / fan_in
     if name == "irnn" and path.endswith("inputs.kernel"):
         return 1e-6
+    if path.startswith("readout") or name in RECURRENT:
+        return 1 / fan_in
     if name == "gnn":
         return 1 / fan_in / (2 if "update" in path else 1)
     if name == "transformer":

@@ -44,7 +44,7 @@ def test_every_network_is_one_program_and_all_is_written(smoke):
     for name in verdict["runs"].values():
         assert json.loads((run.parent / name / "run.json").read_text())["compilations"] == 1
     for name in (*FILES, "figures/memory.png", "figures/memory.svg", "figures/claims.png"):
-        assert (run / name).stat().st_size > 100
+        assert (run / name).stat().st_size > 50
     found = rows(run / "memory.csv")
     assert [row["task"] for row in found] == ["adding"] * 2 + ["copying"]
     states = [(row["network"], row["state"]) for row in rows(run / "gradients.csv")]

@@ -135,12 +135,12 @@ def _rate(recipe: Recipe, arrays: Arrays, block: int, mesh: jax.sharding.Mesh) -
 
 def _key(task: Task, optimizer: str) -> dict[str, Any]:
     about = devices.description()
-    shape = list(task.model.settings.input_shape)  # as JSON reads it back
+    settings = json.loads(json.dumps(dataclasses.asdict(task.model.settings)))  # as it is read back
     return {
         "device_kind": about["device_kind"],
         "device_count": about["device_count"],
         "model": task.model.name,
-        "settings": dataclasses.asdict(task.model.settings) | {"input_shape": shape},
+        "settings": settings,
         "augmentation": task.augmentation,
         "optimizer": optimizer,
     }

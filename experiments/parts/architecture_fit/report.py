@@ -22,7 +22,7 @@ def tables(
     judged: Sequence[Judged],
 ) -> dict[str, Table]:
     """Every table, by the name of its file."""
-    made = {}
+    made: dict[str, Table] = {}
     if tasks:
         made |= {"fit": _fit(tasks), "efficiency": _efficiency(tasks)}
     if any(key.part == PUBLISHED for key in found):

@@ -144,7 +144,7 @@ class Dataset:
             test=shrink[2],
             mean=mean,
             std=std,
-            checksum=_checksum(*shrink, self.edges),
+            checksum=_checksum(shrink[0], shrink[1], shrink[2], self.edges),
         )
 
     def permuted(self) -> "Dataset":
@@ -175,7 +175,7 @@ class Dataset:
             train=splits[0],
             validation=splits[1],
             test=splits[2],
-            checksum=_checksum(*splits, self.edges),
+            checksum=_checksum(splits[0], splits[1], splits[2], self.edges),
         )
 
     def shortened(self, count: int) -> "Dataset":

@@ -92,7 +92,7 @@ def edges_of(settings: Settings) -> Edges:
 @functools.lru_cache(maxsize=64)
 def _adjacent(shape: tuple[int, ...]) -> Edges:
     numbers = np.arange(np.prod(shape)).reshape(shape)
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for axis, extent in enumerate(shape):
         low, high = (np.take(numbers, np.arange(extent - 1) + i, axis) for i in (0, 1))
         pairs += zip(low.ravel().tolist(), high.ravel().tolist(), strict=True)

@@ -31,6 +31,7 @@ def step(
     module: Recurrent | Transformer, memory: Memory, token: jax.Array
 ) -> tuple[Memory, jax.Array]:
     """Reads the next token (n,) of every sequence; what is remembered, and logits (n, classes)."""
+    assert module.encoder is not None  # tokens always have one
     x = module.encoder(token[:, None])
     if isinstance(module, Recurrent):
         x, after = x[:, 0], []

@@ -56,13 +56,15 @@ def _after(name: str, depth: int, length: int) -> tuple[int, int]:
 
     def after(state: Any) -> Any:
         """What is remembered: as zeros, since shapes are all that counts."""
-        empty = start(nnx.merge(graph, state), 1)
+        whole: Any = nnx.merge(graph, state)
+        empty = start(whole, 1)
         if name == "lstm":
             return empty
         return jax.tree.map(lambda leaf: jnp.zeros((*leaf.shape[:3], length), leaf.dtype), empty)
 
     def following(state: Any, memory: Any, token: jax.Array) -> Any:
-        return step(nnx.merge(graph, state), memory, token)
+        whole: Any = nnx.merge(graph, state)
+        return step(whole, memory, token)
 
     memory = jax.eval_shape(after, state)
     token = jax.ShapeDtypeStruct((1,), jnp.int32)

@@ -94,7 +94,8 @@ class Layer(nnx.Module):
         """The same from what `driven` makes of the inputs."""
         matrix = self.state[...].astype(self.dtype)
         held = given + wide(carry[0].astype(self.dtype) @ matrix)
-        return _STEPS[self.cell][0](carry, held, inside)
+        step: Any = _STEPS[self.cell][0]
+        return step(carry, held, inside)
 
 
 def _rnn(carry: Carry, held: jax.Array, inside: None) -> Carry:

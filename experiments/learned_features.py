@@ -25,8 +25,8 @@ Source: the course, lesson 1; Dalal & Triggs 2005; Alain & Bengio 2017 (arXiv:16
 
 Command:   python experiments/learned_features.py
            python experiments/learned_features.py --dataset=cifar10 --model=vgg --draws=3
-Cost:      a few hundred short runs: 4 minutes on two cores; smoke: seconds. Needs scikit-image:
-           pip install 'minima[features]'.
+Cost:      90 sweeps of short runs: 9 to 10 minutes of CPU time, so 5 on two cores; smoke: a minute
+           of CPU time. Needs scikit-image: pip install 'minima[features]'.
 Outcome:   tables of sizes, layers and faults, verdicts, failures first; figures/sizes.png,
            layers.png, ingredients.png, curves.png, claims.png (and SVG), a CSV of each table,
            verdict.json.

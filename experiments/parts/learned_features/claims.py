@@ -141,6 +141,8 @@ def _share(
     wrong = trials - sum(each.right for each in group)
     blind = [each.fault.name for each in group if not each.right]
     notes = ["limits are over seeds of these kinds; a kind is told nearly always or nearly never"]
+    if group and all(each.fault.new for each in group):
+        notes.append("these kinds are relatives of known ones: other kinds may well fool the rules")
     if blind:
         notes.append(f"never told: {', '.join(blind)}")
     return of.share(

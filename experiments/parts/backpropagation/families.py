@@ -12,6 +12,7 @@ from minima.tasks.datasets import Dataset, load
 from minima.tasks.models import Model, architecture
 from minima.tasks.task import ModelChoice, Task, make_task
 
+_EXAMPLES = {"signal": "mnist1d", "image": "fashion_mnist"}  # to classify
 _TOKENS = 16  # in a sequence of a language model
 
 
@@ -50,9 +51,11 @@ def families(names: Sequence[str]) -> list[Family]:
     """One for each name, and one more for each language model among them."""
     found = []
     for name in names:
-        entry = architecture(name)
-        found.append(family(name, name, "mnist1d" if "signal" in entry.kinds else "fashion_mnist"))
-        if entry.language:
+        kinds = architecture(name).kinds
+        reads = next((_EXAMPLES[kind] for kind in _EXAMPLES if kind in kinds), None)
+        if reads is not None:
+            found.append(family(name, name, reads))
+        if "tokens" in kinds:
             found.append(family(f"{name}, language", name, "markov"))
     return found
 

@@ -81,7 +81,7 @@ def main(config: LearnedFeaturesConfig) -> int:
         {"attainable": attainable, "confusion": readings.confusion(answers)},
         tables.blind_spots(answers),
     )
-    lesson.present(place, findings)
+    lesson.present(lesson.of_sweeps(trained), findings)
     return 0
 
 

@@ -69,6 +69,7 @@ def contents(path):
     return {name: (path / name).read_bytes() for name in names}
 
 
+@pytest.mark.slow
 def test_the_smoke_preset_ends_in_verdicts_and_figures(smoke):
     path, out, _, _ = smoke
     assert "target     near: mnist1d_near, 10 classes" in out
@@ -78,6 +79,7 @@ def test_the_smoke_preset_ends_in_verdicts_and_figures(smoke):
     assert {"near-5", "near-50", "near-labels-saved", "batch-frozen-probe", "sam-fine-tuned"} <= ids
 
 
+@pytest.mark.slow
 def test_every_arm_has_a_row_also_that_from_a_file(smoke):
     path, _, _, _ = smoke
     with (path / "curves.csv").open() as file:
@@ -91,6 +93,7 @@ def test_every_arm_has_a_row_also_that_from_a_file(smoke):
         assert {row["pretraining"] for row in csv.DictReader(file)} == {SMALL, LARGE, SAM}
 
 
+@pytest.mark.slow
 def test_the_same_command_changes_nothing(smoke):
     _, _, before, after = smoke
     assert before == after
@@ -214,6 +217,7 @@ def targets(**values):
     return check_targets(config, load("mnist1d"))
 
 
+@pytest.mark.slow
 def test_the_command_line_refuses_bad_weights_before_it_trains(python, one_line, tmp_path):
     (tmp_path / "net.npz").write_bytes(b"no archive")
     flags = ("--preset=smoke", "--initial_weights=net.npz")

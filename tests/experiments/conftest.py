@@ -35,7 +35,7 @@ def start(cache: Path) -> Callable[..., subprocess.Popen]:
 def python(start) -> Callable[..., subprocess.CompletedProcess]:
     """Runs `python ARGUMENTS` to its end."""
 
-    def python(*arguments, timeout=120, **how):
+    def python(*arguments, timeout=600, **how):
         with start(*arguments, **how) as process:
             try:
                 out, err = process.communicate(timeout=timeout)

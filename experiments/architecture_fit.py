@@ -25,7 +25,10 @@ Battaglia et al. 2018 (arXiv:1806.01261).
 Command:   python experiments/architecture_fit.py
            python experiments/architecture_fit.py --parts=published --published_seeds=10
            python experiments/architecture_fit.py --preset=gpu
-Cost:      COST
+Cost:      laptop: 48 sweeps of 3 seeds, 6.5 minutes of CPU time: under 4 minutes on two free
+           cores, without GRU, set transformer and the published GRU, which gpu has; smoke: seconds.
+           On images 300 updates are few: on seed 0 the CNN's test accuracy is no better than the
+           perceptron's then (82.4 and 82.9 %), and better after 2,000 (85.4 and 84.0 %).
 Outcome:   tables of who wins and what it loses, of examples needed, of the published cells, of
            what a prediction and a token cost; verdicts, failures first; figures/fit.png,
            efficiency.png, streams.png, claims.png (and SVG), CSV files, verdict.json.

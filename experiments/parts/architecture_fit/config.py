@@ -50,7 +50,7 @@ _CNNS = {SPATIAL: {"model": "cnn"}, SEQUENTIAL: {"model": "cnn1d"}}  # a graph h
 RATES = {
     SPATIAL: dict.fromkeys((MLP, CNN, GRU, LSTM, GNN), 0.01),
     SEQUENTIAL: dict.fromkeys((MLP, CNN, GRU, LSTM), 0.01) | {GNN: 0.003},
-    GRAPH: dict.fromkeys((MLP, GNN), 0.01) | dict.fromkeys((GRU, LSTM), 0.003),
+    GRAPH: dict.fromkeys((MLP, GNN), 0.01) | {GRU: 0.003, LSTM: 0.001},
 }
 for _task, _rate in ((SPATIAL, 0.003), (SEQUENTIAL, 0.001), (GRAPH, 0.003)):
     RATES[_task] |= {TRANSFORMER: _rate, SET: _rate}
@@ -99,6 +99,7 @@ class FitConfig:
         tuple(ASSUMPTIONS), (MLP, CNN, LSTM, TRANSFORMER, GNN), "architectures"
     )
     spatial: str = _leaf("fashion_mnist", "dataset of images")
+    data_dir: str = _leaf("", "folder with the files of that dataset; empty: as --dataset has it")
     side: int = _leaf(14, "pixels a side that images are averaged down to; 0: as they are")
     sequential: str = _leaf("queue", "dataset of signals in time")
     graph: str = _leaf("opinions", "dataset on a graph")
@@ -178,7 +179,8 @@ class ArchitectureFitConfig:
         dataset = (PERMUTED if version == DESTROYED else "") + name[task]
         small = _CNNS[task] if model == CNN else _SMALL[model]
         side = self.fit.side if task == SPATIAL else 0
-        return TaskConfig(dataset=dataset, image_size=side, **small)
+        folder = self.fit.data_dir if task == SPATIAL else ""
+        return TaskConfig(dataset=dataset, data_dir=folder, image_size=side, **small)
 
     def _published(self) -> Iterator[tuple[Key, SweepConfig]]:
         """MNIST-1D as its authors train on it."""

@@ -12,7 +12,7 @@ from parts.scaling_laws.laws import Law, fit
 from parts.scaling_laws.points import Course
 
 FALLS = (SIGN, 1.0, 0.02, "exponent")
-ABOVE = (SIGN, 1.0, 0.005, "nats above the entropy")
+ABOVE = (SIGN, 1.0, 0.005, "nats above the source's own loss")
 STEEPER = (SIGN, 1.0, 0.02, "exponent beyond that without a floor")
 
 _judge = Judge(
@@ -46,7 +46,11 @@ def _of(course: Course) -> Iterator[Judged]:
     said = f"{course.text}, {course.model}, {course.axis}"
     fitted = laws(course, course.entropy)
     bound = sum(law.at_bound for law in fitted)
-    notes = [f"the floor is the source's entropy, {course.entropy:.4f}"] if course.entropy else []
+    notes = (
+        [f"the floor is the source's own loss on the same windows, {course.entropy:.4f}"]
+        if course.entropy
+        else []
+    )
     if bound:
         notes.append(f"{bound} of {len(fitted)} fits end at a bound")
     yield _judge.over_seeds(
@@ -59,10 +63,9 @@ def _of(course: Course) -> Iterator[Judged]:
     if course.entropy is not None:
         yield _judge.over_seeds(
             f"{name}_entropy",
-            f"{said}: no loss is below the source's entropy",
+            f"{said}: no network is better than the source itself on the same windows",
             ABOVE,
             course.losses.min(axis=0) - course.entropy,
-            notes=("of a finite validation set: it may stray by a standard error",),
         )
         naive = [law.exponent for law in laws(course, 0.0)]
         yield _judge.over_seeds(

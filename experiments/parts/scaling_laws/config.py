@@ -59,13 +59,13 @@ class ScalingConfig:
     )
     widths: tuple[int, ...] = _ints((16, 32, 48, 64), "of a network, with all of the text")
     windows: tuple[int, ...] = _ints((100, 300, 1000), "of text for the widest network; then all")
-    text_window: int = _leaf(64, "characters of a window")
+    text_window: int = _leaf(32, "characters of a window")
     batch: int = _leaf(32, "windows of an update")
     lstm_rate: float = _leaf(0.01, "Adam's, for the LSTM")
     transformer_rate: float = _leaf(0.003, "Adam's, for the transformer")
     seeds: tuple[int, ...] = _leaf(
         (1, 2, 3),
-        "how many (5 means 0 to 4), or which; rates were chosen on 0",
+        "how many (5 means 0 to 4), or which",
         parse=parse_seeds,
         format=format_seeds,
     )
@@ -77,7 +77,7 @@ class ScalingLawsConfig:
 
     scaling: ScalingConfig = ScalingConfig()
     training: TrainingConfig = TrainingConfig(
-        optimizer="adam", budget=Budget(steps=400), decay="cosine", clip_norm=1.0, evaluations=8
+        optimizer="adam", budget=Budget(steps=300), decay="cosine", clip_norm=1.0, evaluations=8
     )
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig(snapshots=0, tensorboard=False)

@@ -51,7 +51,7 @@ def tables(found: Sequence[Course]) -> dict[str, Table]:
     return {
         "losses": Table(
             f"lowest validation loss, nats a character, means and spans of n = {seeds} seeds",
-            (*which_columns, "x", "loss", "span", "above_entropy"),
+            (*which_columns, "x", "loss", "span", "above_source"),
             losses,
         ),
         "laws": Table(
@@ -79,7 +79,7 @@ def _laws(found: Sequence[Course], run: str) -> Picture:
         0,
         "Loss against parameters and data",
         f"every seed a point (n = {found[0].losses.shape[1]}), lines: the law fitted to the mean "
-        "of seeds; dashed: its floor, dotted: the source's entropy where it is known",
+        "of seeds; dashed: its floor, dotted: the source's own loss where it is known",
         run,
     )
     for i, (text, axis) in enumerate(panels):

@@ -122,7 +122,7 @@ class BriefsConfig:
         self,
         task: TaskConfig,
         steps: int,
-        branch: BranchConfig = BranchConfig(),  # noqa: B008 - frozen
+        branch: BranchConfig | None = None,
         seeds: tuple[int, ...] | None = None,
         batch_size: int = 0,
     ) -> SweepConfig:
@@ -138,7 +138,7 @@ class BriefsConfig:
                 clip_norm=1.0,
                 decay="linear",
             ),
-            branch=branch,
+            branch=branch or BranchConfig(),
             engine=self.engine,
             record=self.record,
             processes=self.processes,

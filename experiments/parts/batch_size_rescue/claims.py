@@ -3,7 +3,7 @@
 Accuracy is compared at the same epochs, paired by seed, with test examples resampled too; a failed
 seed counts as guessing. Each interval is at 95 %, on its own. Rules are those of `claims.claim`,
 and two more: above 0 but not above LEAST is PARTIAL, or FAIL where it is for certain below; and a
-treatment whose failure rate is for certain above FAILURES is a FAIL.
+treatment whose failure rate is for certain above FAILED is a FAIL.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ from parts.batch_size_rescue.patients import UNSTABLE, Arm, Patient, failures, h
 REPAIR = 5.0  # points of test accuracy that a rescue claims; the controls plant them
 MORE = 2.0  # points that the smaller batch claims beyond what the rate alone does
 LEAST = 1.0  # points: the smallest effect of interest
-FAILURES = 10.0  # % of runs
+FAILED = 10.0  # % of runs
 LOSS, LEAST_LOSS = 0.3, 0.05  # nats that the undertrained patient claims to lack, and the least
 LINEAR, FLAT = 0.1, 0.05  # how far the exponents of memory may be from 1 and from 0
 
@@ -82,7 +82,7 @@ def judge_memory(whole: Sequence[StepMemory], pieces: Sequence[StepMemory]) -> l
 def _rescues(patient: Patient, arm: Arm) -> Claim:
     return _claim(
         f"{patient.name}: {arm.name}",
-        f"{patient.course(arm)} rescues it (accuracy up, at most {FAILURES:g} % of runs fail)",
+        f"{patient.course(arm)} rescues it (accuracy up, at most {FAILED:g} % of runs fail)",
         (SIGN, REPAIR, LEAST, "points"),
         partial(_difference, arm=arm, against=patient.sick),
         arm.source,
@@ -103,8 +103,8 @@ def _premise(patient: Patient, evidence: Evidence) -> Judged:
     if patient.name == UNSTABLE:
         claim = _claim(
             "unstable: is it",
-            f"more than {FAILURES:g} % of its runs fail: fewer than {100 - FAILURES:g} % survive",
-            (AT_MOST, 0.0, 100 - FAILURES, "%"),
+            f"more than {FAILED:g} % of its runs fail: fewer than {100 - FAILED:g} % survive",
+            (AT_MOST, 0.0, 100 - FAILED, "%"),
             partial(_survival, arm=patient.sick),
         )
         return claim, judge_by_rule(claim, evidence)  # exact limits need no controls
@@ -144,7 +144,7 @@ def _judged(claim: Claim, evidence: Evidence, arm: Arm) -> Judged:
     """By the interval; but what fails too often, or gains too little, is no rescue."""
     verdict, rate = judge_claim(claim, evidence), failures(evidence, arm)
     found, least = verdict.statistic, f"{claim.tolerance:g} {claim.unit}"
-    if rate.low > FAILURES:
+    if rate.low > FAILED:
         reason = f"{rate.estimate:.0f} [{rate.low:.0f}, {rate.high:.0f}] % of its runs fail"
         return claim, _settled(verdict, FAIL, reason)
     if verdict.verdict == PASS and found is not None and found.low <= claim.tolerance:

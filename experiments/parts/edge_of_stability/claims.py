@@ -3,17 +3,16 @@
 Every statistic is one number a seed, and its interval Student's over seeds, at 95 %.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
 from judged import Judged
-from minima.claims.choosing import UndecidedError
-from minima.claims.claim import AT_MOST, NUMBER, SIGN, Claim, Measurement, judge_by_rule
-from minima.claims.evidence import NO_EVIDENCE, Floats
-from minima.statistics.intervals import t_interval
+from minima.claims.claim import AT_MOST, NUMBER, SIGN
+from minima.claims.evidence import Floats
+from minima.claims.seeded import Judge
 from parts.edge_of_stability.config import ADAM, GD, MOMENTUM
 from parts.edge_of_stability.courses import Course, full_batch, small_batch
 
@@ -30,20 +29,15 @@ _SOURCES = {
     MOMENTUM: "Cohen 2021, arXiv:2103.00065, appendix B",
     ADAM: "Cohen 2022, arXiv:2207.14484",
 }
+_JUDGE = Judge("edge_of_stability", _SOURCES[GD], "the same number of updates, one number a seed")
 
 
 def judge(found: Sequence[Course]) -> list[Judged]:
     """Every claim that these runs can speak to."""
-    claims = [
-        claim
-        for optimizer in NAMES
-        for course in full_batch(found, optimizer)
-        for claim in [_hovers(course)]
-    ]
+    claims = [_hovers(course) for optimizer in NAMES for course in full_batch(found, optimizer)]
     descent = full_batch(found)
     claims += [_sharpens(descent[0]), _is_not_monotone(descent), _falls(descent)]
-    claims += _stays_below(found)
-    return [(claim, judge_by_rule(claim, NO_EVIDENCE)) for claim in claims]
+    return [*claims, *_stays_below(found)]
 
 
 def band(course: Course) -> tuple[float, float]:
@@ -53,20 +47,20 @@ def band(course: Course) -> tuple[float, float]:
     return (1 - SHARE) * course.factor, (1 + SHARE) * course.factor
 
 
-def _hovers(course: Course) -> Claim:
+def _hovers(course: Course) -> Judged:
     low, high = band(course)
     what = "the sharpness" if course.optimizer != ADAM else "the preconditioned sharpness"
-    return _claim(
+    return _JUDGE.over_seeds(
         f"{NAMES[course.optimizer]}, step size {course.rate:.3g}",
         f"{what} hovers at {course.factor:.3g} / step size: median over the last half",
         (NUMBER, (low + high) / 2, (high - low) / 2, "/ step size"),
         lambda: course.late,
-        _SOURCES[course.optimizer],
+        source=_SOURCES[course.optimizer],
     )
 
 
-def _sharpens(course: Course) -> Claim:
-    return _claim(
+def _sharpens(course: Course) -> Judged:
+    return _JUDGE.over_seeds(
         "progressive sharpening",
         f"from its first kept state on (step size {course.rate:.3g}), sharpness rises to the edge",
         (SIGN, DOUBLINGS, LEAST_DOUBLINGS, "doublings"),
@@ -74,8 +68,8 @@ def _sharpens(course: Course) -> Claim:
     )
 
 
-def _is_not_monotone(descent: Sequence[Course]) -> Claim:
-    return _claim(
+def _is_not_monotone(descent: Sequence[Course]) -> Judged:
+    return _JUDGE.over_seeds(
         "the loss is not monotone",
         "at the edge the training loss keeps rising for a while: share of looks, last half",
         (SIGN, RISES, LEAST_RISES, "%"),
@@ -83,8 +77,8 @@ def _is_not_monotone(descent: Sequence[Course]) -> Claim:
     )
 
 
-def _falls(descent: Sequence[Course]) -> Claim:
-    return _claim(
+def _falls(descent: Sequence[Course]) -> Judged:
+    return _JUDGE.over_seeds(
         "the loss falls all the same",
         "over the last half the training loss falls at every step size: the least",
         (SIGN, HALVINGS, LEAST_HALVINGS, "halvings"),
@@ -92,18 +86,18 @@ def _falls(descent: Sequence[Course]) -> Claim:
     )
 
 
-def _stays_below(found: Sequence[Course]) -> Iterator[Claim]:
+def _stays_below(found: Sequence[Course]) -> Iterator[Judged]:
     """Small batches: below the edge, and the lower the smaller."""
     by_size: list[tuple[object, list[Course]]] = [*small_batch(found).items()]
     for size, courses in by_size:
-        yield _claim(
+        yield _JUDGE.over_seeds(
             f"batch size {size} stays below",
             "with a smaller batch, sharpness stays below the edge: mean over step sizes",
             (AT_MOST, 0.0, LOW, "/ step size"),
             partial(_mean_late, courses),
         )
     for (small, lower), (large, upper) in pairwise([*by_size, ("full", full_batch(found))]):
-        yield _claim(
+        yield _JUDGE.over_seeds(
             f"batch size {small} is flatter than {large}",
             "the smaller the batch, the flatter the minimum: larger less smaller batch",
             (SIGN, FLATTER, LEAST_FLATTER, "/ step size"),
@@ -117,32 +111,3 @@ def _mean_late(courses: Sequence[Course]) -> Floats:
 
 def _apart(upper: Sequence[Course], lower: Sequence[Course]) -> Floats:
     return _mean_late(upper) - _mean_late(lower)
-
-
-def _claim(
-    id: str,
-    sentence: str,
-    fixed: tuple[str, float, float, str],
-    values: Callable[[], Floats],
-    source: str = _SOURCES[GD],
-) -> Claim:
-    rule, predicted, tolerance, unit = fixed
-    return Claim(
-        id=id,
-        source=source,
-        sentence=sentence,
-        protocol="the same number of updates, one number a seed",
-        rule=rule,
-        predicted=predicted,
-        tolerance=tolerance,
-        unit=unit,
-        needs=(),
-        measure=lambda _: _measurement(values()),
-        experiment="edge_of_stability",
-    )
-
-
-def _measurement(values: Floats) -> Measurement:
-    if len(values) < 2 or not np.isfinite(values).all():
-        raise UndecidedError("2 or more seeds, and runs that do not fail")
-    return Measurement(t_interval(values), values)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from minima.sweep.budgets import Budget
 from minima.sweep.config import GridConfig, SweepConfig, TaskConfig, TrainingConfig
@@ -34,9 +35,9 @@ class Fault:
     why: str
 
 
-def _task(dataset: str, **options: object) -> TaskConfig:
-    size: dict[str, object] = {"model": "mlp", "width": 64, "depth": 2}
-    return TaskConfig(dataset=dataset, test_examples=1000, **(size | options))  # type: ignore[arg-type]
+def _task(dataset: str, **options: Any) -> TaskConfig:
+    size: dict[str, Any] = {"model": "mlp", "width": 64, "depth": 2}
+    return TaskConfig(dataset=dataset, test_examples=1000, **(size | options))
 
 
 FAULTS = (

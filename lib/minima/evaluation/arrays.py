@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -157,9 +158,9 @@ def same_length(count: int, arrays: dict[str, np.ndarray]) -> None:
             raise UserError(f"{name}: has {len(array):,} examples where labels have {count:,}")
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     try:
-        float(value)  # type: ignore[arg-type]
+        float(value)
     except (TypeError, ValueError):
         return False
     return not isinstance(value, str) or value.strip().lower() != "nan"

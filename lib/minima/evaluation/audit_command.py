@@ -10,7 +10,7 @@ import numpy as np
 
 from minima.evaluation import arrays, audit_figures, audit_report
 from minima.evaluation.audit import SIGN_OFF, Evidence, audit, make_evidence
-from minima.evaluation.columns import as_numbers, head_of, pick, read_columns
+from minima.evaluation.columns import as_numbers, head_of, read_columns
 from minima.evaluation.limits import Limits
 from minima.runtime.errors import UserError
 
@@ -59,7 +59,7 @@ def read_evidence(options: argparse.Namespace) -> Evidence:
                 f"--deployment={options.deployment}: say with --covered which columns to compare"
             )
         deployed = read_columns(options.deployment, options.covered)
-    covered = pick(columns, options.covered)
+    covered = {name: columns[name] for name in options.covered}
     for name in deployed:
         covered[name], deployed[name] = _alike(covered[name], deployed[name])
     return make_evidence(

@@ -15,6 +15,7 @@ from scipy import stats
 
 from minima.evaluation import arrays
 from minima.evaluation.arrays import Bools, Floats
+from minima.evaluation.recalibration import fit_platt
 from minima.runtime.errors import UserError
 from minima.statistics.intervals import binomial_interval
 
@@ -293,8 +294,6 @@ def calibration_slope(probabilities: ArrayLike, labels: ArrayLike) -> tuple[floa
     p, y = _checked(probabilities, labels)
     if p.shape[1] != 2:
         raise UserError(f"probabilities: have {p.shape[1]} classes; a slope is of two")
-    from minima.evaluation.recalibration import fit_platt
-
     return fit_platt(_logit(p[:, 1]), y == 1, smooth=False)
 
 

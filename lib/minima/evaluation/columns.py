@@ -3,8 +3,9 @@
 import csv
 import difflib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ def _from_npz(path: Path, names: list[str]) -> dict[str, NDArray]:
     return found
 
 
-def _open_csv(path: Path):  # type: ignore[no-untyped-def]  # open's own type
+def _open_csv(path: Path) -> TextIO:
     try:
         return open(path, newline="", encoding="utf-8-sig")
     except OSError as error:
@@ -134,8 +135,3 @@ def _typed(values: list[str]) -> NDArray:
         return np.array([float(value) if value else np.nan for value in text])
     except ValueError:
         return np.array(text, dtype=str)
-
-
-def pick(columns: Mapping[str, NDArray], names: Sequence[str]) -> dict[str, NDArray]:
-    """Some of the columns, in this order."""
-    return {name: columns[name] for name in names}

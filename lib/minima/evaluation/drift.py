@@ -5,7 +5,6 @@ for any distribution, or a threshold simulated for the very stream that is watch
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -205,18 +204,6 @@ def class_priors(confusion: ArrayLike, predicted: ArrayLike) -> Floats:
         raise UserError(f"confusion: class {int((totals == 0).argmax())} has no held-out example")
     found, _ = optimize.nnls(counts / totals, now / now.sum())
     return found / found.sum()
-
-
-def power(
-    detect: Callable[[Floats], Test],
-    draw: Callable[[np.random.Generator], Floats],
-    trials: int,
-    level: float = LEVEL,
-    seed: int = 0,
-) -> int:
-    """In how many of `trials` drawn windows a detector alarms."""
-    rng = np.random.default_rng(seed)
-    return sum(detect(draw(rng)).alarms(level) for _ in range(trials))
 
 
 def _pair(baseline: ArrayLike, window: ArrayLike) -> tuple[Floats, Floats]:

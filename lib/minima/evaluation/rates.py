@@ -17,11 +17,16 @@ from minima.statistics.intervals import binomial_interval
 
 # name -> (what counts as a hit, among whom, who they are in words), of labels and decisions.
 _Definition = tuple[Callable[[Bools, Bools], Bools], Callable[[Bools, Bools], Bools], str]
-_EVERYBODY: Callable[[Bools, Bools], Bools] = lambda y, d: np.ones(len(y), bool)  # noqa: E731
+
+
+def _everybody(y: Bools, d: Bools) -> Bools:
+    return np.ones(len(y), bool)
+
+
 RATES: dict[str, _Definition] = {
-    "base_rate": (lambda y, d: y, _EVERYBODY, "examples"),
-    "selection_rate": (lambda y, d: d, _EVERYBODY, "examples"),
-    "accuracy": (lambda y, d: y == d, _EVERYBODY, "examples"),
+    "base_rate": (lambda y, d: y, _everybody, "examples"),
+    "selection_rate": (lambda y, d: d, _everybody, "examples"),
+    "accuracy": (lambda y, d: y == d, _everybody, "examples"),
     "true_positive_rate": (lambda y, d: d, lambda y, d: y, "examples with label 1"),
     "false_negative_rate": (lambda y, d: ~d, lambda y, d: y, "examples with label 1"),
     "true_negative_rate": (lambda y, d: ~d, lambda y, d: ~y, "examples with label 0"),

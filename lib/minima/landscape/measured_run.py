@@ -16,10 +16,10 @@ from minima.landscape.plane_figure import plane_figure
 from minima.landscape.run_measures import check_panel, cost_key, kept_minima, measure_points
 from minima.record import board, measures, results
 from minima.record.board import Board
-from minima.record.cells import Cell
+from minima.record.cells import FAILED, Cell
 from minima.record.figure_style import Picture
 from minima.record.files import write_atomically
-from minima.record.plane import FAILURES, best_rates, panels
+from minima.record.plane import best_rates, panels
 from minima.record.results import Run
 from minima.record.run_directory import RunDirectory
 from minima.runtime.errors import UserError
@@ -145,7 +145,7 @@ def table(run: Run) -> Iterator[str]:
 
 def _over_seeds(cells: Sequence[Cell], point: tuple[float, float], name: str) -> str:
     here = [c for c in cells if (c["cell"]["batch_size"], c["cell"]["learning_rate"]) == point]
-    trained = [cell for cell in here if cell["status"] not in FAILURES]
+    trained = [cell for cell in here if cell["status"] not in FAILED]
     entries = [cell["measured"][name] for cell in trained if name in cell.get("measured", {})]
     values = [entry["value"] for entry in entries if math.isfinite(entry["value"])]
     if not values:

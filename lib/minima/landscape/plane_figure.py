@@ -13,10 +13,10 @@ from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from minima.record.cells import Axes, Cell
+from minima.record.cells import FAILED, Axes, Cell
 from minima.record.figure_style import NUMBERS, SMALL, TEXT, VERMILLION, Picture, Sheet
 from minima.record.measures import HEADLINES, is_sound, names
-from minima.record.plane import FAILURES, Point, best_rates, ink, spell
+from minima.record.plane import Point, best_rates, ink, spell
 
 _TILE = (0.5, 0.3)  # inches
 _LEFT, _GAP, _BAR = 0.62, 1.25, 0.12  # inches: labels, between panels, the colour bar's width
@@ -103,8 +103,8 @@ def _at(cells: Sequence[Cell], point: Point) -> list[Cell]:
 
 
 def _tile(cells: Sequence[Cell], metric: str) -> _Tile:
-    trained = [cell for cell in cells if cell["status"] not in FAILURES]
-    failed = {name: sum(cell["status"] == name for cell in cells) for name in FAILURES}
+    trained = [cell for cell in cells if cell["status"] not in FAILED]
+    failed = {name: sum(cell["status"] == name for cell in cells) for name in FAILED}
     if metric == "test_accuracy":
         values, entries = [cell[metric] for cell in trained], []
     else:

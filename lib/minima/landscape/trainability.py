@@ -67,7 +67,8 @@ def make_problem(width: int, seed: int) -> Problem:
     """Standard normal data and weights, float64: (n, width), (n,), (width, width), (width,)."""
     random, n = np.random.RandomState(seed), width * width + width
     shapes = (n, width), (n,), (width, width), (width,)
-    return Problem(*(random.standard_normal(shape) for shape in shapes))  # type: ignore[arg-type]
+    drawn: list[Any] = [random.standard_normal(shape) for shape in shapes]  # NumPy keeps 64 bits
+    return Problem(*drawn)
 
 
 def picture(problem: Problem, window: Window, pixels: int, steps: int) -> Floats:

@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from minima.record.cells import Cell, key
+from minima.record.cells import FAILED, Cell, key
 from minima.record.intervals import Mean, interval
-from minima.record.plane import FAILURES
 from minima.record.results import Run
 from minima.record.run_directory import flat
 from minima.runtime.errors import UserError
@@ -89,7 +88,7 @@ def print_comparison(console: "Console", found: Comparison) -> None:
     for name, (before, after) in found.changes.items():
         console.print(f"  {name}: {before} → {after}", markup=False, soft_wrap=True)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    heads = ("batch size", "pairs", *FAILURES, "test accuracy, points", "test loss")
+    heads = ("batch size", "pairs", *FAILED, "test accuracy, points", "test loss")
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for row in found.rows:
@@ -104,10 +103,8 @@ def print_comparison(console: "Console", found: Comparison) -> None:
 
 
 def _row(label: str, pairs: Sequence[Pair]) -> Row:
-    trained = [p for p in pairs if not any(cell["status"] in FAILURES for cell in p)]
-    failed = {
-        n: _counts([(a["status"] == n, b["status"] == n) for a, b in pairs]) for n in FAILURES
-    }
+    trained = [p for p in pairs if not any(cell["status"] in FAILED for cell in p)]
+    failed = {n: _counts([(a["status"] == n, b["status"] == n) for a, b in pairs]) for n in FAILED}
     return Row(label, len(trained), failed, {name: _difference(trained, name) for name in METRICS})
 
 

@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from minima.record.cells import Axes, Cell, spell
+from minima.record.cells import FAILED, Axes, Cell, spell
 from minima.record.dataset import METRICS
 from minima.record.measures import HEADLINES, values
-from minima.record.plane import FAILURES
 
 # TensorBoard ticks the first five of each; the others are a click away.
-SHOWN = ("test_accuracy", *FAILURES, "validation_loss", "train_loss")
+SHOWN = ("test_accuracy", *FAILED, "validation_loss", "train_loss")
 FINAL_TAGS = tuple(f"final/{name}" for name in dict.fromkeys((*SHOWN, *METRICS)))
 MEASURES = "landscape"  # the group of their tags; they are columns too, empty until measured
 _MOST_HPARAMS = 5
@@ -73,8 +72,8 @@ def session_end(cell: Cell) -> list[Any]:
 
 def final_scalars(cell: Cell) -> dict[str, float]:
     """The cell's `final/*` scalars, by tag: what the table shows of it."""
-    failed = {f"final/{name}": float(cell["status"] == name) for name in FAILURES}
-    if cell["status"] in FAILURES:
+    failed = {f"final/{name}": float(cell["status"] == name) for name in FAILED}
+    if cell["status"] in FAILED:
         return failed
     known = {f"final/{name}": cell[name] for name in METRICS if _is_number(cell.get(name))}
     return failed | known
@@ -82,7 +81,7 @@ def final_scalars(cell: Cell) -> dict[str, float]:
 
 def measured_scalars(cell: Cell) -> dict[str, float]:
     """What was measured at the cell's minimum, by tag; nothing of a cell that failed."""
-    if cell["status"] in FAILURES:
+    if cell["status"] in FAILED:
         return {}
     found = values(cell)
     return {f"{MEASURES}/{name}": value for name, value in found.items() if _is_number(value)}

@@ -9,10 +9,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from minima.record.cells import Axes, Cell
+from minima.record.cells import FAILED, Axes, Cell
 
 PLANE = ("batch_size", "learning_rate", "seed")
-FAILURES = ("diverged", "collapsed")
 
 Point = tuple[float, float]  # batch size, learning rate
 
@@ -34,7 +33,7 @@ class Tile:
 
     def failures(self) -> list[tuple[str, int]]:
         """What went wrong, and with how many seeds."""
-        counts = zip(FAILURES, (self.diverged, self.collapsed), strict=True)
+        counts = zip(FAILED, (self.diverged, self.collapsed), strict=True)
         return [(name, count) for name, count in counts if count]
 
 
@@ -110,9 +109,9 @@ def ink(background: Sequence[float]) -> str:
 
 
 def _tile(seeds: int, cells: Sequence[Cell], metric: str) -> Tile:
-    trained = [cell for cell in cells if cell["status"] not in FAILURES]
+    trained = [cell for cell in cells if cell["status"] not in FAILED]
     values = [float(cell[metric]) for cell in trained if cell.get(metric) is not None]
     finite = [value for value in values if math.isfinite(value)]
     mean = math.fsum(finite) / len(finite) if finite else math.nan
-    diverged, collapsed = (sum(c["status"] == name for c in cells) for name in FAILURES)
+    diverged, collapsed = (sum(c["status"] == name for c in cells) for name in FAILED)
     return Tile(seeds, len(cells), diverged, collapsed, mean)

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minima.record.cells import Axes, Cell
+from minima.record.cells import FAILED, Axes, Cell
 from minima.record.intervals import Mean, interval
 from minima.record.mirrored import worker
-from minima.record.plane import FAILURES, best_rates, panels
+from minima.record.plane import best_rates, panels
 from minima.record.results import Run
 from minima.record.terminal import print_plane
 
@@ -138,7 +138,7 @@ def _print_best(console: "Console", run: Run) -> None:
             what = f"test accuracy {accuracy.describe(100, unit=' %')}"
             what += f", test loss {loss.describe(1, 3)}"
             _print(console, "", f"{batch:>6} at {rate:<9.3g} {what}")
-    failed = Counter(cell["status"] for cell in run.cells if cell["status"] in FAILURES)
+    failed = Counter(cell["status"] for cell in run.cells if cell["status"] in FAILED)
     if failed:
         counted = " and ".join(f"{count} {name}" for name, count in failed.items())
         _print(console, "", f"{counted} cells are in no mean")

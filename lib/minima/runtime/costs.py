@@ -186,11 +186,13 @@ def _operations(equation: JaxprEqn) -> Work:
     name, result = equation.primitive.name, equation.outvars[0]
     if name == "dot_general":
         (summed, _), _ = equation.params["dimension_numbers"]
-        shape = equation.invars[0].aval.shape  # type: ignore[attr-defined]
+        first: Any = equation.invars[0].aval
+        shape = first.shape
         return Work(products=2 * _size(result) * math.prod(shape[axis] for axis in summed))
     if name == "conv_general_dilated":
         kernel, numbers = equation.invars[1], equation.params["dimension_numbers"]
-        outputs = kernel.aval.shape[numbers.rhs_spec[0]]  # type: ignore[attr-defined]
+        filters: Any = kernel.aval
+        outputs = filters.shape[numbers.rhs_spec[0]]
         return Work(products=2 * _size(result) * (_size(kernel) // outputs))
     if name in _FREE or not any(map(_is_floating, (*equation.invars, *equation.outvars))):
         return Work()

@@ -175,8 +175,8 @@ def _with_run(config: SweepConfig, name: str) -> SweepConfig:
     copy_from_first(Path(trunk), target, _LEFT_OUT)
     if processes.group().is_first:
         return config
-    own: dict[str, str] = {name: str(target)}
-    branch = dataclasses.replace(config.branch, **own)  # type: ignore[arg-type]
+    own: dict[str, Any] = {name: str(target)}
+    branch = dataclasses.replace(config.branch, **own)
     return dataclasses.replace(config, branch=branch)
 
 

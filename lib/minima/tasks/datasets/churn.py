@@ -149,4 +149,8 @@ def _own(form: str, path: str) -> tuple[Split, Split]:
         raise UserError(
             f"{where}: y_train holds {classes} classes; it must hold 0 (stays), 1 (leaves)"
         )
-    return tuple(Split(x.inputs.astype(np.float32), x.labels) for x in (train, test))  # type: ignore
+    return _narrow(train), _narrow(test)
+
+
+def _narrow(split: Split) -> Split:
+    return Split(split.inputs.astype(np.float32), split.labels)

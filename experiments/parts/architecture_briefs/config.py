@@ -17,14 +17,9 @@ from minima.sweep.config import (
     TrainingConfig,
 )
 from minima.sweep.grid import (
-    format_floats,
     format_ints,
-    format_seeds,
-    parse_floats,
-    parse_ints,
-    parse_seeds,
 )
-from minima.sweep.leaf import AT_LEAST_1, leaf
+from minima.sweep.leaf import AT_LEAST_1, leaf, rates_leaf, seeds_leaf, sizes_leaf
 
 CHURN, CHEST, ROADS = "churn", "chest", "roads"
 BRIEFS = {CHURN: "A", CHEST: "B", ROADS: "C"}
@@ -56,29 +51,19 @@ class DataConfig:
     pretrained_on: Literal[SOURCES] = leaf(  # type: ignore[valid-type]
         SOURCES[0], "what the chest's networks have seen before: phantoms, or photos of clothes"
     )
-    labels: tuple[int, ...] = leaf(
-        (FEW, 1600), "sizes of the chest's training set", parse=parse_ints, format=format_ints
-    )
+    labels: tuple[int, ...] = sizes_leaf((FEW, 1600), "sizes of the chest's training set")
 
 
 @dataclass(frozen=True)
 class RunsConfig:
     """Which runs choose, which are reported, and how long they are."""
 
-    learning_rates: tuple[float, ...] = leaf(
-        (0.003, 0.01),
-        "to choose from, for each candidate",
-        parse=lambda text: parse_floats(text, positive=True),
-        format=format_floats,
+    learning_rates: tuple[float, ...] = rates_leaf(
+        (0.003, 0.01), "to choose from, for each candidate"
     )
-    tuning_seeds: tuple[int, ...] = leaf(
-        (100,), "that choose the rate", parse=parse_seeds, format=format_seeds
-    )
-    seeds: tuple[int, ...] = leaf(
-        (0, 1, 2, 3, 4),
-        "that are reported: how many (5 means 0 to 4), or which",
-        parse=parse_seeds,
-        format=format_seeds,
+    tuning_seeds: tuple[int, ...] = seeds_leaf((100,), "that choose the rate")
+    seeds: tuple[int, ...] = seeds_leaf(
+        (0, 1, 2, 3, 4), "that are reported: how many (5 means 0 to 4), or which"
     )
     batch_size: int = leaf(32, "customers or images of an update", check=AT_LEAST_1)
     roads_batch_size: int = leaf(16, "states of traffic of an update", check=AT_LEAST_1)

@@ -15,7 +15,8 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.grid import format_ints, format_seeds, parse_floats, parse_ints, parse_seeds
+from minima.sweep.grid import format_seeds, parse_floats, parse_seeds
+from minima.sweep.leaf import sizes_leaf
 from minima.tasks.datasets.dataset import PERMUTED
 
 FIT, PUBLISHED = "fit", "published"
@@ -103,9 +104,7 @@ class FitConfig:
     side: int = _leaf(14, "pixels a side that images are averaged down to; 0: as they are")
     sequential: str = _leaf("queue", "dataset of signals in time")
     graph: str = _leaf("opinions", "dataset on a graph")
-    sizes: tuple[int, ...] = _leaf(
-        (500, 4000), "training examples", parse=parse_ints, format=format_ints
-    )
+    sizes: tuple[int, ...] = sizes_leaf((500, 4000), "training examples")
     seeds: tuple[int, ...] = _leaf((1, 2, 3), "that report; rates are chosen on seed 0", **_SEEDS)
     rates: tuple[float, ...] = _leaf(
         (),

@@ -13,8 +13,8 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.grid import format_ints, format_seeds, parse_ints, parse_seeds
-from minima.sweep.leaf import AT_LEAST_1, in_range, leaf
+from minima.sweep.grid import format_ints
+from minima.sweep.leaf import AT_LEAST_1, in_range, leaf, seeds_leaf, sizes_leaf
 
 TRANSFORMER, LSTM, GRU, RNN = "transformer", "lstm", "gru", "rnn"
 MODELS = (TRANSFORMER, LSTM, GRU, RNN)
@@ -23,7 +23,7 @@ _HEAD = 16  # features of a head of attention: widths are multiples
 
 
 def _ints(default: tuple[int, ...], help: str) -> tuple[int, ...]:
-    ints: tuple[int, ...] = leaf(default, help, parse=parse_ints, format=format_ints)
+    ints: tuple[int, ...] = sizes_leaf(default, help)
     return ints
 
 
@@ -65,12 +65,7 @@ class NeedleConfig:
     rnn_rate: float = _rate(0.003)
     needle_batch: int = leaf(32, "batch size", check=AT_LEAST_1)
     needle_examples: int = leaf(20_000, "that a network trains on", check=AT_LEAST_1)
-    seeds: tuple[int, ...] = leaf(
-        (2, 3, 4, 5, 6),
-        "how many (5 means 0 to 4), or which",
-        parse=parse_seeds,
-        format=format_seeds,
-    )
+    seeds: tuple[int, ...] = seeds_leaf((2, 3, 4, 5, 6), "how many (5 means 0 to 4), or which")
 
 
 @dataclass(frozen=True)

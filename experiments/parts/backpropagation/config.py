@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from minima.runtime.errors import UserError
 from minima.sweep.config import MODELS, RecordConfig
-from minima.sweep.grid import format_ints, format_seeds, parse_ints, parse_seeds
-from minima.sweep.leaf import AT_LEAST_1, leaf
+from minima.sweep.grid import format_ints
+from minima.sweep.leaf import AT_LEAST_1, leaf, seeds_leaf, sizes_leaf
 
 
 def _read_families(text: str) -> tuple[str, ...]:
@@ -18,7 +18,7 @@ def _read_families(text: str) -> tuple[str, ...]:
 
 
 def _ints(default: tuple[int, ...], help: str) -> tuple[int, ...]:
-    ints: tuple[int, ...] = leaf(default, help, parse=parse_ints, format=format_ints)
+    ints: tuple[int, ...] = sizes_leaf(default, help)
     return ints
 
 
@@ -46,11 +46,8 @@ class SignalConfig:
     depths: tuple[int, ...] = _ints((4, 8, 16, 32), "hidden layers")
     signal_width: int = leaf(64, "units of each", check=AT_LEAST_1)
     signal_examples: int = leaf(64, "whose error is followed", check=AT_LEAST_1)
-    seeds: tuple[int, ...] = leaf(
-        (0, 1, 2, 3, 4, 5, 6, 7),
-        "of initial weights: how many (5 means 0 to 4), or which",
-        parse=parse_seeds,
-        format=format_seeds,
+    seeds: tuple[int, ...] = seeds_leaf(
+        (0, 1, 2, 3, 4, 5, 6, 7), "of initial weights: how many (5 means 0 to 4), or which"
     )
 
 

@@ -15,7 +15,7 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.grid import format_ints, format_seeds, parse_ints, parse_seeds
+from minima.sweep.leaf import seeds_leaf, sizes_leaf
 
 
 def _positive(value: float) -> None:
@@ -35,11 +35,9 @@ class PatientsConfig:
     small_batch: int = _leaf(32, "batch size of the treatments", check=_positive)
     unstable_rate: float = _leaf(3.2, "learning rate of the unstable patient", check=_positive)
     timid_rate: float = _leaf(0.1, "learning rate of the undertrained patient", check=_positive)
-    seeds: tuple[int, ...] = _leaf(
+    seeds: tuple[int, ...] = seeds_leaf(
         tuple(range(30, 40)),
         "how many (5 means 0 to 4), or which; rates and rules were settled on 0 to 29",
-        parse=parse_seeds,
-        format=format_seeds,
     )
 
     def __post_init__(self) -> None:
@@ -63,11 +61,8 @@ class PatientsConfig:
 class MemoryConfig:
     """What the memory of an update is measured for."""
 
-    memory_batch_sizes: tuple[int, ...] = _leaf(
-        tuple(2**k for k in range(4, 13)),
-        "batch sizes, three or more; nothing is trained",
-        parse=parse_ints,
-        format=format_ints,
+    memory_batch_sizes: tuple[int, ...] = sizes_leaf(
+        tuple(2**k for k in range(4, 13)), "batch sizes, three or more; nothing is trained"
     )
 
 

@@ -18,11 +18,10 @@ from minima.sweep.config import (
 from minima.sweep.grid import (
     format_floats,
     format_ints,
-    format_seeds,
     parse_floats,
     parse_ints,
-    parse_seeds,
 )
+from minima.sweep.leaf import seeds_leaf
 
 GD, MOMENTUM, ADAM = "sgd", "momentum", "adam"
 LEAST_SNAPSHOTS = 4  # two in either half of training
@@ -60,11 +59,8 @@ class EdgeConfig:
         parse=lambda text: () if text == "none" else parse_ints(text),
         format=lambda sizes: format_ints(sizes) if sizes else "none",
     )
-    seeds: tuple[int, ...] = _leaf(
-        (1, 2, 3),
-        "how many (5 means 0 to 4), or which; step sizes and rules were settled on 0",
-        parse=parse_seeds,
-        format=format_seeds,
+    seeds: tuple[int, ...] = seeds_leaf(
+        (1, 2, 3), "how many (5 means 0 to 4), or which; step sizes and rules were settled on 0"
     )
 
 

@@ -15,13 +15,9 @@ from minima.sweep.config import (
     TrainingConfig,
 )
 from minima.sweep.grid import (
-    format_floats,
-    format_ints,
     format_seeds,
-    parse_floats,
-    parse_ints,
-    parse_seeds,
 )
+from minima.sweep.leaf import rates_leaf, seeds_leaf, sizes_leaf
 from parts.learned_features.faults import FAULTS, Fault, fault_sweep, parse_faults
 
 NETWORK, ENGINEERED, PIXELS = "network", "engineered", "pixels"
@@ -33,16 +29,11 @@ def _leaf(default: Any, help: str, **metadata: Any) -> Any:
 
 
 def _rates(default: tuple[float, ...], help: str) -> Any:
-    return _leaf(
-        default,
-        help,
-        parse=lambda text: parse_floats(text, positive=True),
-        format=format_floats,
-    )
+    return rates_leaf(default, help)
 
 
 def _seeds(default: tuple[int, ...], help: str) -> Any:
-    return _leaf(default, help, parse=parse_seeds, format=format_seeds)
+    return seeds_leaf(default, help)
 
 
 def _positive(value: int) -> None:
@@ -64,9 +55,7 @@ class Arm:
 class FeaturesConfig:
     """Learned features against engineered ones, over training-set sizes."""
 
-    sizes: tuple[int, ...] = _leaf(
-        (100, 300, 1000, 4000), "training examples", parse=parse_ints, format=format_ints
-    )
+    sizes: tuple[int, ...] = sizes_leaf((100, 300, 1000, 4000), "training examples")
     draws: tuple[int, ...] = _seeds(
         (1, 2, 3, 4, 5), "which random draws of so many examples report: how many, or which"
     )

@@ -15,12 +15,10 @@ from minima.sweep.config import (
     TrainingConfig,
 )
 from minima.sweep.grid import (
-    format_floats,
     format_seeds,
     parse_floats,
-    parse_seeds,
 )
-from minima.sweep.leaf import AT_LEAST_1, NOT_NEGATIVE, in_range, leaf
+from minima.sweep.leaf import AT_LEAST_1, NOT_NEGATIVE, in_range, leaf, rates_leaf, seeds_leaf
 
 TANH, RELU, ENTROPY = "tanh", "relu", "cross_entropy"  # sweeps on the full batch
 TUTORIAL, BIRDS = "tutorial", "birds"
@@ -34,16 +32,11 @@ _NETWORKS: dict[str, tuple[Any, int, Any]] = {
 
 
 def _rates(default: str, help: str) -> Any:
-    return leaf(
-        parse_floats(default),
-        help,
-        parse=lambda text: parse_floats(text, positive=True),
-        format=format_floats,
-    )
+    return rates_leaf(parse_floats(default), help)
 
 
 def _seeds(default: tuple[int, ...], help: str) -> Any:
-    return leaf(default, help, parse=parse_seeds, format=format_seeds)
+    return seeds_leaf(default, help)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.grid import format_floats, format_seeds, parse_floats, parse_seeds
-from minima.sweep.leaf import AT_LEAST_1, INF, in_range, leaf
+from minima.sweep.leaf import AT_LEAST_1, INF, in_range, leaf, rates_leaf, seeds_leaf
 
 CNN, LSTM, TRANSFORMER = "cnn_causal", "lstm", "transformer"
 MODELS = (CNN, LSTM, TRANSFORMER)
@@ -65,20 +64,12 @@ class NetworkConfig:
 class SeedConfig:
     """Which runs choose, and which are reported."""
 
-    learning_rates: tuple[float, ...] = leaf(
-        (0.005, 0.015),
-        "to choose from, for each network",
-        parse=lambda text: parse_floats(text, positive=True),
-        format=format_floats,
+    learning_rates: tuple[float, ...] = rates_leaf(
+        (0.005, 0.015), "to choose from, for each network"
     )
-    tuning_seeds: tuple[int, ...] = leaf(
-        (100,), "that choose the rate", parse=parse_seeds, format=format_seeds
-    )
-    seeds: tuple[int, ...] = leaf(
-        (0, 1, 2, 3, 4),
-        "that are reported: how many (5 means 0 to 4), or which",
-        parse=parse_seeds,
-        format=format_seeds,
+    tuning_seeds: tuple[int, ...] = seeds_leaf((100,), "that choose the rate")
+    seeds: tuple[int, ...] = seeds_leaf(
+        (0, 1, 2, 3, 4), "that are reported: how many (5 means 0 to 4), or which"
     )
     batch_size: int = leaf(8, "pieces of an update", check=AT_LEAST_1)
 

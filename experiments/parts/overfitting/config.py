@@ -12,7 +12,8 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.grid import format_ints, format_seeds, parse_ints, parse_seeds
+from minima.sweep.grid import format_ints
+from minima.sweep.leaf import seeds_leaf, sizes_leaf
 from parts.overfitting.faults import FAULTS
 
 _KINDS = tuple(fault.name for fault in FAULTS)
@@ -23,7 +24,7 @@ def _leaf(default: Any, help: str, **metadata: Any) -> Any:
 
 
 def _seeds(default: tuple[int, ...], help: str) -> Any:
-    return _leaf(default, help, parse=parse_seeds, format=format_seeds)
+    return seeds_leaf(default, help)
 
 
 def _kinds(text: str) -> tuple[str, ...]:
@@ -37,11 +38,8 @@ def _kinds(text: str) -> tuple[str, ...]:
 class RemediesConfig:
     """Remedies, alone and together, over sizes of the training set."""
 
-    train_sizes: tuple[int, ...] = _leaf(
-        (200, 500, 3200),
-        "training examples; gains are compared between the first and the last",
-        parse=parse_ints,
-        format=format_ints,
+    train_sizes: tuple[int, ...] = sizes_leaf(
+        (200, 500, 3200), "training examples; gains are compared between the first and the last"
     )
     judged_size: int = _leaf(500, "the size at which each remedy must help; also of what is chosen")
     seeds: tuple[int, ...] = _seeds(

@@ -15,7 +15,7 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.grid import format_ints, format_seeds, parse_ints, parse_seeds
+from minima.sweep.leaf import seeds_leaf, sizes_leaf
 
 LSTM, TRANSFORMER = "lstm", "transformer"
 PARAMETERS, DATA = "parameters", "data"
@@ -42,7 +42,7 @@ def _leaf(default: Any, help: str, **metadata: Any) -> Any:
 
 
 def _ints(default: tuple[int, ...], help: str) -> Any:
-    return _leaf(default, help, parse=parse_ints, format=format_ints)
+    return sizes_leaf(default, help)
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,7 @@ class ScalingConfig:
     batch: int = _leaf(32, "windows of an update")
     lstm_rate: float = _leaf(0.01, "Adam's, for the LSTM")
     transformer_rate: float = _leaf(0.003, "Adam's, for the transformer")
-    seeds: tuple[int, ...] = _leaf(
-        (1, 2, 3),
-        "how many (5 means 0 to 4), or which",
-        parse=parse_seeds,
-        format=format_seeds,
-    )
+    seeds: tuple[int, ...] = seeds_leaf((1, 2, 3), "how many (5 means 0 to 4), or which")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.grid import format_floats, format_seeds, parse_floats, parse_seeds
+from minima.sweep.leaf import rates_leaf, seeds_leaf
 
 
 def _positive(value: float) -> None:
@@ -30,12 +30,7 @@ def _leaf(default: Any, help: str, **metadata: Any) -> Any:
 
 
 def _numbers(default: tuple[float, ...], help: str) -> Any:
-    return _leaf(
-        default,
-        help,
-        parse=lambda text: parse_floats(text, positive=True),
-        format=format_floats,
-    )
+    return rates_leaf(default, help)
 
 
 @dataclass(frozen=True)
@@ -53,11 +48,9 @@ class ArmsConfig:
     climbed: int = _leaf(
         32, "examples whose gradient SAM and ASAM climb: m of m-sharpness", check=_positive
     )
-    seeds: tuple[int, ...] = _leaf(
+    seeds: tuple[int, ...] = seeds_leaf(
         tuple(range(14)),
         "how many (5 means 0 to 4), or which; the first 3 in 10 choose rates and radii",
-        parse=parse_seeds,
-        format=format_seeds,
     )
 
     def __post_init__(self) -> None:

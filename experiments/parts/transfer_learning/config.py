@@ -14,7 +14,8 @@ from minima.sweep.config import (
     TaskConfig,
     TrainingConfig,
 )
-from minima.sweep.grid import format_ints, format_seeds, parse_ints, parse_seeds
+from minima.sweep.grid import format_ints, format_seeds
+from minima.sweep.leaf import seeds_leaf, sizes_leaf
 
 NEAR, FAR, DESTROYED = "near", "far", "destroyed"
 SMALL, LARGE, SAM = "small batch", "large batch", "SAM"
@@ -78,11 +79,8 @@ class TargetsConfig:
     destroyed: str = _leaf(
         "mnist1d_near_shuffled", "dataset without the source's structure; none: no such target"
     )
-    labels: tuple[int, ...] = _leaf(
-        (5, 20, 50, 200, 1000),
-        "labelled examples per class, two numbers or more",
-        parse=parse_ints,
-        format=format_ints,
+    labels: tuple[int, ...] = sizes_leaf(
+        (5, 20, 50, 200, 1000), "labelled examples per class, two numbers or more"
     )
     compared_labels: int = _leaf(
         20, "which of them pretrainings, and labels saved, are compared at"
@@ -94,11 +92,8 @@ class TargetsConfig:
     probe_rate: float = _rate(0.01, "the head on frozen features")
     partial_rate: float = _rate(0.01, "the last block and the head")
     full_rate: float = _rate(0.01, "fine-tuning the whole network")
-    seeds: tuple[int, ...] = _leaf(
-        (10, 11, 12, 13, 14),
-        "how many (5 means 0 to 4), or which; rates were settled on 0 and 1",
-        parse=parse_seeds,
-        format=format_seeds,
+    seeds: tuple[int, ...] = seeds_leaf(
+        (10, 11, 12, 13, 14), "how many (5 means 0 to 4), or which; rates were settled on 0 and 1"
     )
 
     def __post_init__(self) -> None:

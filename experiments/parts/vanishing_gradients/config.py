@@ -16,13 +16,9 @@ from minima.sweep.config import (
     TrainingConfig,
 )
 from minima.sweep.grid import (
-    format_floats,
-    format_ints,
     format_seeds,
-    parse_floats,
-    parse_ints,
-    parse_seeds,
 )
+from minima.sweep.leaf import rates_leaf, seeds_leaf, sizes_leaf
 
 RECURRENT = ("rnn", "irnn", "gru", "lstm_bias0", "lstm")
 KNOWN = (*RECURRENT, "transformer")
@@ -53,20 +49,15 @@ def _models(default: tuple[str, ...], help: str) -> Any:
 
 
 def _ints(default: tuple[int, ...], help: str) -> Any:
-    return _leaf(default, help, parse=parse_ints, format=format_ints)
+    return sizes_leaf(default, help)
 
 
 def _rates(default: tuple[float, ...], help: str) -> Any:
-    return _leaf(
-        default,
-        help,
-        parse=lambda text: parse_floats(text, positive=True),
-        format=format_floats,
-    )
+    return rates_leaf(default, help)
 
 
 def _seeds(default: tuple[int, ...], help: str) -> Any:
-    return _leaf(default, help, parse=parse_seeds, format=format_seeds)
+    return seeds_leaf(default, help)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,6 @@ from minima.sweep.budgets import parse_budget
 from minima.sweep.combinations import AXES, check_combinations
 from minima.sweep.grid import (
     Grid,
-    format_floats,
-    format_ints,
-    format_seeds,
-    parse_floats,
-    parse_ints,
-    parse_seeds,
 )
 from minima.sweep.grid import format_axes as format_axes_of_grid
 from minima.sweep.grid import parse_axes as parse_axes_of_grid
@@ -29,6 +23,9 @@ from minima.sweep.leaf import (
     in_range,
     is_folder,
     leaf,
+    rates_leaf,
+    seeds_leaf,
+    sizes_leaf,
 )
 from minima.sweep.training_config import TrainingConfig
 
@@ -139,24 +136,13 @@ class TaskConfig:
 class GridConfig:
     """The plane."""
 
-    batch_sizes: tuple[int, ...] = leaf(
-        (16, 32, 64, 128, 256, 512),
-        "such as 16,64,256 or 16:4096:x4",
-        parse=parse_ints,
-        format=format_ints,
+    batch_sizes: tuple[int, ...] = sizes_leaf(
+        (16, 32, 64, 128, 256, 512), "such as 16,64,256 or 16:4096:x4"
     )
-    learning_rates: tuple[float, ...] = leaf(
-        (0.001, 0.00316228, 0.01, 0.0316228, 0.1, 0.316228, 1.0),
-        "such as 0.1,0.3 or 1e-3:1e0:log7",
-        parse=lambda text: parse_floats(text, positive=True),
-        format=format_floats,
+    learning_rates: tuple[float, ...] = rates_leaf(
+        (0.001, 0.00316228, 0.01, 0.0316228, 0.1, 0.316228, 1.0), "such as 0.1,0.3 or 1e-3:1e0:log7"
     )
-    seeds: tuple[int, ...] = leaf(
-        (0, 1, 2),
-        "how many (5 means 0 to 4), or which (0,3,7)",
-        parse=parse_seeds,
-        format=format_seeds,
-    )
+    seeds: tuple[int, ...] = seeds_leaf((0, 1, 2), "how many (5 means 0 to 4), or which (0,3,7)")
     axes: tuple[tuple[str, tuple[float, ...]], ...] = leaf(
         (),
         "further axes of the grid, all trained by the same program, such as "

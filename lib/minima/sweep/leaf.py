@@ -8,6 +8,14 @@ from dataclasses import field
 from typing import Any
 
 from minima.record.remote import unusable
+from minima.sweep.grid import (
+    format_floats,
+    format_ints,
+    format_seeds,
+    parse_floats,
+    parse_ints,
+    parse_seeds,
+)
 
 INF = float("inf")
 
@@ -57,3 +65,23 @@ def is_folder(value: str) -> None:
 def leaf(default: Any, help: str, **metadata: Any) -> Any:
     """A dataclass field; metadata may be `parse`, `format`, `choices`, `check`."""
     return field(default=default, metadata={"help": help, **metadata})
+
+
+def seeds_leaf(default: tuple[int, ...], help: str) -> Any:
+    """Seeds: how many (5 means 0 to 4), or which."""
+    return leaf(default, help, parse=parse_seeds, format=format_seeds)
+
+
+def rates_leaf(default: tuple[float, ...], help: str) -> Any:
+    """Numbers above 0: a comma list or a range, such as 1e-3:1e0:log7."""
+    return leaf(
+        default,
+        help,
+        parse=lambda text: parse_floats(text, positive=True),
+        format=format_floats,
+    )
+
+
+def sizes_leaf(default: tuple[int, ...], help: str) -> Any:
+    """Whole numbers above 0: a comma list or a range, such as 16:4096:x4."""
+    return leaf(default, help, parse=parse_ints, format=format_ints)

@@ -168,8 +168,10 @@ def show_plane(prepared: "Prepared") -> None:
 
 def with_large_test_set(config: SweepConfig) -> SweepConfig:
     """The same, with a test set that can see a gap of a point where one can be drawn."""
+    from minima.tasks import datasets
+
     task = config.task
-    if task.test_examples or not task.dataset.startswith("mnist1d"):
+    if task.test_examples or task.dataset not in datasets.TEST_EXAMPLES:
         return config
     return replace(config, task=replace(task, test_examples=FRESH_TEST_EXAMPLES))
 

@@ -268,3 +268,11 @@ def test_a_probe_lets_the_plan_tell_the_time(python, experiment, tmp_path):
     planned = experiment(*plan, cwd=tmp_path, cache=cache)
     assert "minutes at " in planned.stdout
     assert "unknown" not in planned.stdout
+
+
+def test_data_whose_test_set_is_what_it_is(experiment, tmp_path):
+    """The verdict asks for fresh test examples where they can be drawn, and only there."""
+    for dataset, tests in (("mnist1d_near", "4,000"), ("mnist1d", "10,000")):
+        planned = experiment(f"--dataset={dataset}", "--model=mlp", "--plan_only", cwd=tmp_path)
+        assert (planned.returncode, planned.stderr) == (0, "")
+        assert f"/{tests} train/validation/test" in planned.stdout

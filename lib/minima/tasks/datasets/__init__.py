@@ -11,6 +11,7 @@ from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split
 __all__ = [
     "DATA_DIR",
     "NAMES",
+    "TEST_EXAMPLES",
     "WINDOW",
     "Dataset",
     "Generator",
@@ -25,8 +26,9 @@ WINDOW = text.WINDOW
 
 # What --dataset takes, and what a help text says about it.
 NAMES = {spelled(name): entry.about for name, entry in CATALOGUE.items()} | derived.NAMES
-# The datasets to which --data_dir applies.
+# The datasets to which an option applies.
 DATA_DIR = catalogue.taking(catalogue.DATA_DIR)
+TEST_EXAMPLES = catalogue.taking(catalogue.TEST_EXAMPLES)
 
 
 def load(

@@ -51,6 +51,8 @@ MODELS = (
 
 # Leaves that came later: runs from before, and all that leave them alone, keep their ids.
 _SINCE = (
+    ("grid", "axes", ()),
+    ("task", "image_size", 0),
     ("task", "trainable", "all"),
     ("branch", "initial_weights", ""),
     ("branch", "weight_map", ""),
@@ -295,10 +297,6 @@ class SweepConfig:
         config = dataclasses.asdict(self)
         config["training"]["budget"] = str(self.training.budget)
         del config["record"], config["processes"]
-        if not self.grid.axes:
-            del config["grid"]["axes"]
-        if not self.task.image_size:
-            del config["task"]["image_size"]
         for name in _WHERE:
             del config["engine"][name]
         for group, name, default in _SINCE:

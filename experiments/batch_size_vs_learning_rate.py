@@ -36,7 +36,6 @@ from typing import TYPE_CHECKING
 
 import command_line
 from minima import sweep
-from minima.record import figures, results
 from minima.runtime.interrupts import STOPPED_AND_SAVED
 from minima.sweep.config import SweepConfig
 from parts.batch_size_vs_learning_rate.config import FlagshipConfig
@@ -146,6 +145,8 @@ def main(config: FlagshipConfig) -> int:
 
 def train_stage(config: SweepConfig) -> "Prepared | None":
     """Trains a sweep beside the plane; None where it was stopped."""
+    from minima.record import figures, results
+
     prepared = sweep.prepare(config, EXPERIMENT)
     print(sweep.describe(prepared.plan), flush=True)
     if train(prepared, command_line.flagfile(FlagshipConfig(config))) is not None:
@@ -158,6 +159,8 @@ def train_stage(config: SweepConfig) -> "Prepared | None":
 
 def show_plane(prepared: "Prepared") -> None:
     """The plane in the terminal and as a figure, and where everything is."""
+    from minima.record import figures, results
+
     print_plane(prepared)
     run = results.load(prepared.directory)
     for path in figures.plane_figures(run.path / "figures", run.axes, run.cells, title(prepared)):

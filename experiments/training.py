@@ -5,7 +5,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from minima import sweep
-from minima.record import results, terminal
 from minima.record.progress import Progress
 from minima.runtime.processes import group
 
@@ -27,6 +26,8 @@ def train(prepared: "Prepared", flagfile: str) -> int | None:
     if prepared.shard is None and not code:
         return None
     if prepared.shard is None:
+        from minima.record import results
+
         print_plane(prepared)
         missing = len(prepared.plan.cells) - len(results.load(prepared.directory).cells)
         print(f"stopped with {missing} cells to go; the same command goes on from here")
@@ -47,5 +48,7 @@ def _stand(prepared: "Prepared") -> str:
 
 def print_plane(prepared: "Prepared") -> None:
     """The plane of a run's test accuracies, in the terminal."""
+    from minima.record import results, terminal
+
     run = results.load(prepared.directory)
     terminal.print_plane(terminal.make_console(), run.axes, run.cells)

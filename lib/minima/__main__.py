@@ -96,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("claim", metavar="ID", nargs="?", help="one of them, with its tolerance")
     claims.set_defaults(run=_claims)
 
+    verdicts = commands.add_parser("verdicts", help="what all runs of a folder said about claims")
+    verdicts.add_argument("workdir", nargs="?", default="runs", help="of experiments (runs)")
+    verdicts.add_argument("--all", action="store_true", help="show those that pass, too")
+    verdicts.set_defaults(run=_verdicts)
+
     reproduce = commands.add_parser("reproduce", help="train what one claim needs, and judge it")
     reproduce.add_argument("claim", metavar="ID", help="see `python -m minima claims`")
     reproduce.add_argument("flags", nargs="*", help="the experiment's own, after --")
@@ -249,6 +254,13 @@ def _claims(options: argparse.Namespace) -> int:
     from minima.claims import listing
 
     print(listing.detail(options.claim) if options.claim else listing.overview())
+    return 0
+
+
+def _verdicts(options: argparse.Namespace) -> int:
+    from minima.claims import verdicts
+
+    print("\n".join(verdicts.report(verdicts.read(options.workdir), options.all)))
     return 0
 
 

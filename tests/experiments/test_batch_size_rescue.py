@@ -198,7 +198,10 @@ def test_memory_slopes(smoke):
 
 
 def memory_of(*totals):
-    return [StepMemory(16 * 2**k, 16, total, 0, 0) for k, total in enumerate(totals)]
+    fixed = {"arguments": 0, "outputs": 0, "microbatch": 16}
+    return [
+        StepMemory(temporary=total, batch_size=16 * 2**k, **fixed) for k, total in enumerate(totals)
+    ]
 
 
 @pytest.mark.parametrize(

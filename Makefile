@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PRESET ?= sweep
 FLAGS ?=
-PYTEST_FLAGS ?= -n 2 --dist loadfile
+PYTEST_FLAGS ?= -n 2 --dist loadfile -m "not long"
 LOGDIR ?= runs
 ROWS ?=
 

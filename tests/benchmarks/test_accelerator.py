@@ -11,7 +11,7 @@ import accelerator
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_part_of_ours_runs_on_a_cpu_and_says_what_did_not():
     command = [sys.executable, "benchmarks/accelerator.py", "--small"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1500)

@@ -1,9 +1,11 @@
 """The experiment as a user starts it: a process of its own, in a directory of its own."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,34 @@ def python(start) -> Callable[..., subprocess.CompletedProcess]:
 def experiment(python) -> Callable[..., subprocess.CompletedProcess]:
     """Runs the experiment to its end."""
     return lambda *flags, **how: python(SCRIPT, *flags, **how)
+
+
+@pytest.fixture(scope="session")
+def forked(cache: Path) -> Iterator[Callable[..., subprocess.CompletedProcess]]:
+    """As `python`, for scripts, in forks of one process: for many short runs, as of wrong flags."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, str(ROOT / "tests" / "experiments" / "forked.py")]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        subprocess.Popen(command, env=environment, **pipes) as server,
+    ):
+
+        def run(script, *flags, cwd, cache=cache, timeout=60):
+            argv = [str(script), *map(str, flags)]
+            files = {name: f"{folder}/{name}" for name in ("out", "err")}
+            request = {"argv": argv, "cwd": str(cwd), "seconds": timeout, **files}
+            request["env"] = {"XDG_CACHE_HOME": str(cache)}
+            server.stdin.write(json.dumps(request) + "\n")
+            server.stdin.flush()
+            code = int(server.stdout.readline())
+            out, err = (Path(path).read_text() for path in files.values())
+            for path in files.values():
+                os.remove(path)
+            return subprocess.CompletedProcess(argv, code, out, err)
+
+        yield run
+        server.stdin.close()
 
 
 @pytest.fixture(scope="session")

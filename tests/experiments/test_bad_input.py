@@ -118,12 +118,12 @@ SOUND = "--model=mlp --batch_sizes=16 --budget=1epochs"
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(
-    experiment, one_line, visible, data_files, tmp_path, flags, says
+    forked, script, one_line, visible, data_files, tmp_path, flags, says
 ):
     for path in data_files.iterdir():
         shutil.copy(path, tmp_path)
     before, compiled = sorted(os.listdir(tmp_path)), tmp_path.with_name(f"{tmp_path.name}-cache")
-    result = experiment(*flags.split(), cwd=tmp_path, cache=compiled, timeout=60)
+    result = forked(script, *flags.split(), cwd=tmp_path, cache=compiled)
     assert result.returncode in (1, 2)
     assert says in one_line(result.stderr)
     assert visible(result.stderr)

@@ -22,15 +22,19 @@ FLAGS = (
 )
 
 
+def further(*case):
+    return pytest.param(*case, marks=pytest.mark.long)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("dataset", "model", "low", "high"),
     [
-        ("mnist1d", "linear", 30, 34),
+        further("mnist1d", "linear", 30, 34),
         ("mnist1d", "mlp_residual", 63, 70),
         ("mnist1d", "cnn1d", 90, 96),
-        ("mnist1d", "gru_mnist1d", 86, 94),
-        ("mnist1d_shuffled", "mlp_residual", 62, 72),
+        further("mnist1d", "gru_mnist1d", 86, 94),
+        further("mnist1d_shuffled", "mlp_residual", 62, 72),
         ("mnist1d_shuffled", "cnn1d", 52, 63),
     ],
 )

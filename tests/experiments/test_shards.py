@@ -94,7 +94,12 @@ def same_as(run, unsplit):
 
 
 @pytest.mark.parametrize(
-    "count", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 7, CELLS + 1))]
+    "count",
+    [
+        2,
+        pytest.param(7, marks=pytest.mark.slow),
+        *(pytest.param(n, marks=pytest.mark.long) for n in (1, CELLS + 1)),
+    ],
 )
 def test_any_split_gathers_to_the_unsplit_run(shard, gather, whole, count):
     parts = [shard(index, count) for index in range(count)]

@@ -39,7 +39,7 @@ MANY = [
     ("mlp", "sharpness", "data:4,model:2", False),
     ("mlp adam", "preconditioned", "data:4,model:2", False),
 ]
-CASES = [*FEW, *(pytest.param(*case, marks=pytest.mark.slow) for case in MANY if case not in FEW)]
+CASES = [*FEW, *(pytest.param(*case, marks=pytest.mark.long) for case in MANY if case not in FEW)]
 
 
 @pytest.fixture(autouse=True, scope="module")

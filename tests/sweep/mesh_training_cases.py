@@ -90,7 +90,7 @@ MANY += [(model, "data:4,model:2", True) for model in MODELS if model not in EVE
 # Nothing of these can be divided over a model axis.
 MANY += [(model, "data:8", sharded) for model in ("resnet",) for sharded in (False, True)]
 MODELS["resnet"] = {"model": "resnet", "width": 8, "microbatch": 0}
-CASES = [*FEW, *(pytest.param(*case, marks=pytest.mark.slow) for case in MANY if case not in FEW)]
+CASES = [*FEW, *(pytest.param(*case, marks=pytest.mark.long) for case in MANY if case not in FEW)]
 
 
 @pytest.fixture(autouse=True, scope="module")

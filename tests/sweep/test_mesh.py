@@ -26,10 +26,10 @@ CASES = ("sweep/mesh_training_cases.py", "landscape/mesh_measures_cases.py")
 
 @pytest.mark.parametrize("cases", CASES)
 def test_a_mesh_gives_the_numbers_of_one_device(cases):
-    assert " passed" in eight_devices(TESTS / cases, "-m", "not slow")
+    assert " passed" in eight_devices(TESTS / cases, "-m", "not long")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("cases", CASES)
 def test_more_shapes_and_every_model_give_the_numbers_of_one_device(cases):
-    assert " passed" in eight_devices(TESTS / cases, "-m", "slow")
+    assert " passed" in eight_devices(TESTS / cases, "-m", "long")

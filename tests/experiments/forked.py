@@ -1,6 +1,6 @@
 """Runs scripts in forks of a process that has imported what they import: a server on its stdin.
 
-A request is a line of JSON: argv (the script's path first), cwd, env (changes), seconds (after which
+A request is a line of JSON: argv (the script first), cwd, env (changes), seconds (after which
 it is killed), out and err (files for what it prints). The answer is its exit code. A fork has no
 backend yet, as every new process: what is spared is seconds of imports.
 """

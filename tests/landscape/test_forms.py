@@ -53,7 +53,7 @@ def relative(objective, params, data):
 
 
 @pytest.mark.slow
-def test_invariant_measures_stay_under_a_thousand_rescalings(family):
+def test_invariant_measures_stay_under_rescalings(family):
     assert sorted(LIGHT) == INVARIANT
     objective, params, data, found = rescalings_of(family)
     few = Chunks(data.inputs[:, :16], data.labels[:, :16], 3 * data.weights[:, :16])
@@ -67,7 +67,8 @@ def test_invariant_measures_stay_under_a_thousand_rescalings(family):
 
         return jax.lax.map(at, keys)
 
-    values = measured(jax.random.split(jax.random.key(1), 1000))
+    draws = 1000 if family == "mlp" else 200
+    values = measured(jax.random.split(jax.random.key(1), draws))
     apart = jnp.max(values, axis=0) / jnp.min(values, axis=0) - 1
     assert dict(zip(LIGHT, apart.tolist(), strict=True)) == dict.fromkeys(
         LIGHT, pytest.approx(0, abs=2e-3)

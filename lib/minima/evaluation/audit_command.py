@@ -10,7 +10,7 @@ import numpy as np
 
 from minima.evaluation import arrays, audit_figures, audit_report
 from minima.evaluation.audit import SIGN_OFF, Evidence, audit, make_evidence
-from minima.evaluation.columns import as_numbers, head_of, read_columns
+from minima.record.columns import as_numbers, head_of, read_columns
 from minima.evaluation.limits import Limits
 from minima.runtime.errors import UserError
 

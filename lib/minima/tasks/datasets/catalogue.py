@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minima.tasks.datasets import (
+    adult,
     ambient,
     chest,
     chirps,
     churn,
     cifar,
+    credit,
     leaks,
     markov,
     memory,
@@ -17,6 +19,7 @@ from minima.tasks.datasets import (
     needle,
     npz,
     opinions,
+    own_table,
     queue,
     roads,
     text,
@@ -25,6 +28,7 @@ from minima.tasks.datasets import (
 from minima.tasks.datasets.dataset import Dataset
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
 from minima.tasks.datasets.mnist import load_idx_files
+from minima.tasks.datasets.tabular import Table
 
 DATA_DIR, TEST_EXAMPLES, WINDOW = "data_dir", "test_examples", "window"
 
@@ -103,6 +107,22 @@ def _churn(r: Request) -> Dataset:
 
 def _chest(r: Request) -> Dataset:
     return chest.load_chest(r.name, r.rest, r.validation_fraction)
+
+
+def _credit(r: Request) -> Table:
+    return credit.credit_table(r.name, r.rest)
+
+
+def _people(of: Callable[[Request], Table]) -> Callable[[Request], Dataset]:
+    return lambda r: of(r).dataset(r.validation_fraction)
+
+
+# Tables of people to decide about; `open_table` tells more of them than a dataset does.
+TABLES: dict[str, Callable[[Request], Table]] = {
+    **dict.fromkeys(credit.FORMS, _credit),
+    "adult": lambda r: adult.adult_table(r.data_dir),
+    "table": lambda r: own_table.own_table(r.rest),
+}
 
 
 def _roads(r: Request) -> Dataset:
@@ -249,6 +269,34 @@ CATALOGUE: dict[str, Entry] = {
         _roads,
         argument="PATH",
         optional=True,
+    ),
+    "credit": Entry(
+        "6,000 + 10,000 generated applicants for credit, judged by a past that drew lines",
+        _people(TABLES["credit"]),
+        argument="DRAW",
+        optional=True,
+    ),
+    "credit_truth": Entry(
+        "the same with labels for who repaid",
+        _people(TABLES["credit_truth"]),
+        argument="DRAW",
+        optional=True,
+    ),
+    "credit_without_zip": Entry(
+        "credit with zeros in place of the zip code",
+        _people(TABLES["credit_without_zip"]),
+        argument="DRAW",
+        optional=True,
+    ),
+    "adult": Entry(
+        "32,561 + 16,281 people of a census and who earned more: --data_dir or a download",
+        _people(TABLES["adult"]),
+        (DATA_DIR,),
+    ),
+    "table": Entry(
+        "your own CSV: columns label, group or group_NAME, features, and truth where known",
+        _people(TABLES["table"]),
+        argument="PATH",
     ),
     "text": Entry(
         "the characters of your own UTF-8 text, in windows of --window",

@@ -271,7 +271,7 @@ CATALOGUE: dict[str, Entry] = {
         optional=True,
     ),
     "credit": Entry(
-        "6,000 + 10,000 generated applicants for credit, judged by a past that drew lines",
+        "10,000 + 10,000 generated applicants for credit, judged by a past that drew lines",
         _people(TABLES["credit"]),
         argument="DRAW",
         optional=True,

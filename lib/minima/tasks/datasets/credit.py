@@ -42,7 +42,7 @@ class Settings:
     ages: shares of AGES.
     """
 
-    num_train: int = 6_000
+    num_train: int = 10_000
     num_test: int = 10_000
     seed: int = 1_934
     share: float = 0.35

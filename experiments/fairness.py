@@ -33,11 +33,16 @@ Outcome:   every group, gaps, repairs with their price, proxies, review and the 
            and figures; verdicts, failures first; verdict.json.
 """
 
+from typing import TYPE_CHECKING
+
 import command_line
 import lesson
 from minima import sweep
 from parts.fairness.config import PRESETS, FairnessConfig
 from parts.fairness.sweeps import sweeps
+
+if TYPE_CHECKING:
+    from minima.sweep.plan import Plan
 
 EXPERIMENT = "fairness"
 
@@ -55,7 +60,7 @@ def main(config: FairnessConfig) -> int:
     prepared = {name: sweep.prepare(each, EXPERIMENT) for name, each in planned.items()}
 
     # Train: programs of equal shape compile once; the same command resumes after any interruption.
-    code = lesson.train_all(prepared, config, describe=brief)
+    code = lesson.train_all(prepared, config, describe=_brief)
     if code is not None:
         return code
 
@@ -70,6 +75,11 @@ def main(config: FairnessConfig) -> int:
     judged = judge(found, config, compas)
     lesson.present(lesson.of_sweeps(prepared), findings(found, judged, config, compas))
     return 0
+
+
+def _brief(plan: "Plan") -> str:
+    data = plan.dataset
+    return f"{len(plan.cells)} runs on {len(data.train):,} people of {data.name}"
 
 
 command_line.define(FairnessConfig, PRESETS)

@@ -188,13 +188,15 @@ def _repairs(
             GAINS,
             change(found, strongest, "accuracy_truth"),
         )
-    own = dict(zip(CRITERIA, ("selection_gap", "opportunity_gap_past", "odds_gap_past"), strict=True))
+    own = dict(
+        zip(CRITERIA, ("selection_gap", "opportunity_gap_past", "odds_gap_past"), strict=True)
+    )
     for criterion, measure in own.items():
         words = criterion.replace("_", " ")
         yield judge.over_seeds(
             f"thresholds-{criterion.replace('_', '-')}",
-            f"Thresholds by group, fitted on held-out people, bring {words} within 5 points, judged "
-            "by the labels of the past",
+            f"Thresholds by group, fitted on held-out people, bring {words} within 5 points, "
+            "judged by the labels of the past",
             CLOSED,
             found.repairs[thresholds(criterion)][measure],
             source=_HARDT,
@@ -277,7 +279,9 @@ def _propublica(judge: Judge, tables: Mapping[str, list[Group]]) -> Iterator[Jud
                 mine.value,
                 source=_PROPUBLICA,
                 protocol="all rows of the given file; decided 1: scored Medium or High",
-                notes=(f"of {mine.n:,} people; exact 95 % limits {mine.low:.4f} to {mine.high:.4f}",),
+                notes=(
+                    f"of {mine.n:,} people; exact 95 % limits {mine.low:.4f} to {mine.high:.4f}",
+                ),
             )
 
 

@@ -68,10 +68,10 @@ def groups(found: Measured, least: int) -> Picture:
         del attribute
     height = _ROW * (len(rows) + len(grouped))
     what = [("selected", "selection_rate", 0, BLUE)]
-    what.append(("of those whom the past granted" if known else "of those with label 1",
+    what.append(("of the past's good ones" if known else "of those with label 1",
                  "true_positive_rate", 0, VERMILLION))  # fmt: skip
     if known:
-        what.append(("of those who would repay", "true_positive_rate", 1, GREEN))
+        what.append(("of who would repay", "true_positive_rate", 1, GREEN))
     left, wide = 2.1, (_WIDTH - 2.1 - 0.25 * len(what)) / len(what)
     places = [i + k for i, (k, _) in enumerate(rows)]
     listed = list(grouped.values())

@@ -15,7 +15,6 @@ from minima.record.snapshots import Snapshots
 from minima.runtime.errors import UserError
 from minima.sweep.minima import predict_logits
 from minima.sweep.run import Prepared
-from minima.tasks.datasets.tabular import Rows
 from parts.fairness.config import FairnessConfig
 from parts.fairness.people import Unit
 from parts.fairness.sweeps import TRUTH, WITHOUT_ZIP, name_of
@@ -172,7 +171,9 @@ class _Scores:
     def _predict(self, cells: list[int], inputs: NDArray[np.float32]) -> Floats:
         if any(not self._kept.steps(cell) for cell in cells):
             rate = self._plan.config.grid.learning_rates[0]
-            raise UserError(f"--rate={rate:g}: a run diverged, and decides nothing; use a smaller one")
+            raise UserError(
+                f"--rate={rate:g}: a run diverged, and decides nothing; use a smaller one"
+            )
         points = [(cell, self._kept.steps(cell)[-1]) for cell in cells]
         logits = predict_logits(self._plan, self._kept, points, inputs, self._mesh)
         apart = (logits[..., 1] - logits[..., 0]).astype(np.float64)
@@ -252,4 +253,3 @@ def _pairs(unit: Unit, scores: Floats) -> impossibility.Pairs:
     """By the best score there can be, where the generator knows it: no model is to blame."""
     best = scores if unit.test.chance is None else unit.test.chance
     return impossibility.threshold_pairs(unit.test.truth, best, unit.groups)
-

@@ -58,7 +58,11 @@ def units(config: FairnessConfig) -> list[Unit]:
     Raises:
       UserError: a table is wrong, or has too few people to compare.
     """
-    name, fraction, draws = config.task.dataset, config.task.validation_fraction, config.repairs.draws
+    name, fraction, draws = (
+        config.task.dataset,
+        config.task.validation_fraction,
+        config.repairs.draws,
+    )
     found = []
     if is_generated(config):
         for draw in draws:

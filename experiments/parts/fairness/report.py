@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from judged import Judged
 from lesson import Findings
 from minima.evaluation import disparity
@@ -107,7 +109,18 @@ def _gaps(found: Measured) -> Table:
     return Table(
         "how far apart groups are, nothing repaired, in points; limits of Newcombe, joint over "
         "pairs below; p by permuting groups",
-        ("judged_by", "attribute", "rate", "gap", "low", "high", "ratio", "p", "smallest", "largest"),
+        (
+            "judged_by",
+            "attribute",
+            "rate",
+            "gap",
+            "low",
+            "high",
+            "ratio",
+            "p",
+            "smallest",
+            "largest",
+        ),
         rows,
         notes=(
             "selection rate: difference and ratio of demographic parity, four fifths is 0.8; true "
@@ -185,7 +198,9 @@ def _reviews(found: Measured) -> Table:
         numbers = [*mean_limits(each.accuracy), *mean_limits(each.opportunity_gap)]
         rows.append([how, 100 * share, *numbers, *mean_limits(each.sent)])
     ends = ("", "_low", "_high")
-    columns = [f"{x}{end}" for x in ("accuracy_truth", "opportunity_gap", "sent_gap") for end in ends]
+    columns = [
+        f"{x}{end}" for x in ("accuracy_truth", "opportunity_gap", "sent_gap") for end in ends
+    ]
     return Table(
         f"people decide a share of the cases: means over {len(found.units)} draws, in points",
         ("who", "share_percent", *columns),
@@ -199,7 +214,7 @@ def _impossibility(found: Measured) -> Table:
     rows: list[list[Value]] = []
     for price in PRICES:
         least = [100 * pairs.least(price) for pairs in found.pairs]
-        rows.append([100 * price, *mean_limits(_array(least))])
+        rows.append([100 * price, *mean_limits(np.array(least))])
     first, second = found.pairs[0].groups
     return Table(
         "the least that the largest of the gaps in precision, false negative and false positive "
@@ -229,9 +244,3 @@ def _compas(tables: Mapping[str, Sequence[Group]]) -> Table:
         rows,
         hidden=tuple(name for name in columns if name.endswith(("_low", "_high"))),
     )
-
-
-def _array(values: list[float]):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.array(values)

@@ -27,11 +27,15 @@ def sweeps(config: FairnessConfig) -> dict[str, SweepConfig]:
     """
     if not is_generated(config):
         return {PAST: _sweep(config, config.task.dataset, config.repairs.draws, repaired=True)}
-    return {
+    found = {
         name_of(kind, draw): _sweep(config, f"{dataset}:{draw}", (draw,), kind == PAST)
         for kind, dataset in _DATASETS.items()
         for draw in config.repairs.draws
     }
+    # TensorBoard shows the first plane; the others are its like, or single runs.
+    quiet = replace(config.record, tensorboard=False)
+    first, *others = found
+    return {first: found[first]} | {name: replace(found[name], record=quiet) for name in others}
 
 
 def _sweep(

@@ -93,13 +93,23 @@ class Table:
     def dataset(self, validation_fraction: float) -> Dataset:
         """The features as vectors (n, D), to learn the labels from.
 
+        Groups are by the first attribute; weights make it and the label independent, see
+        `reweighing`.
+
         Raises:
           UserError: validation_fraction does not fit.
         """
+        attribute = next(iter(self.train.attributes))
+        names = np.unique(self.train.attributes[attribute])
+        train, test = (
+            np.searchsorted(names, rows.attributes[attribute]).clip(max=len(names) - 1)
+            for rows in (self.train, self.test)
+        )
+        weights = reweighing(train, self.train.labels)
         return assemble(
             self.name,
-            Split(self.train.inputs, self.train.labels),
-            Split(self.test.inputs, self.test.labels),
+            Split(self.train.inputs, self.train.labels, train.astype(np.int32), weights),
+            Split(self.test.inputs, self.test.labels, test.astype(np.int32)),
             num_classes=2,
             kind="vector",
             validation_fraction=validation_fraction,
@@ -107,6 +117,20 @@ class Table:
             source=self.source,
             stand_in=self.stand_in,
         )
+
+
+def reweighing(groups: NDArray, labels: NDArray) -> NDArray[np.float32]:
+    """(n,) weights under which group and label are independent, with the shares that each has.
+
+    P(group) · P(label) / P(group and label), Kamiran and Calders 2012, Knowledge and Information
+    Systems 33.
+    """
+    of, label = (np.unique(values, return_inverse=True)[1] for values in (groups, labels))
+    counts = np.zeros((of.max() + 1, label.max() + 1))
+    np.add.at(counts, (of, label), 1)
+    expected = counts.sum(axis=1)[:, None] * counts.sum(axis=0) / len(of)
+    weights = expected / np.where(counts > 0, counts, 1)
+    return weights[of, label].astype(np.float32)
 
 
 def encoded(

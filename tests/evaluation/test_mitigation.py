@@ -136,6 +136,8 @@ def test_kleinbergs_identity_and_what_follows():
         for each in found.values():
             assert abs(each.residual) < 1e-12
             assert each.mean_score == pytest.approx(each.base_rate, abs=1e-12)
+        raw = impossibility.balance(y, s, of).values()
+        assert all(abs(each.residual) > 1e-4 for each in raw)  # these scores are not calibrated
     # Two points of view of one number: solve for the mean score of label 0 in either group.
     p, q, top = 0.6, 0.4, 0.7
     zero = [base * (1 - top) / (1 - base) for base in (p, q)]

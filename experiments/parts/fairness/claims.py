@@ -37,14 +37,12 @@ COSTS = (SIGN, -1.0, 0.2, "points")
 GAINS = (SIGN, 1.0, 0.2, "points")
 HELPS = (SIGN, 1.0, 0.2, "points")
 LEFT = (SIGN, 5.0, 1.0, "points")
-IMPOSSIBLE = (SIGN, 3.0, 1.0, "points")
+OVERDONE = (SIGN, -1.0, 0.2, "points")
+IMPOSSIBLE = (SIGN, 2.0, 0.5, "points")
 ROUNDING = (AT_MOST, 0.0, 1e-12, "")
-# Angwin et al. 2016, to the digits that their file gives: half a unit of the last one.
-_HALF = 0.00005
-PUBLISHED = {
-    "false_positive_rate": (0.4485, 0.2345),
-    "false_negative_rate": (0.2799, 0.4772),
-}
+# Angwin et al. 2016, in %, to the digits that their file gives: half a unit of the last one.
+_HALF = 0.005
+PUBLISHED = {"false_positive_rate": (44.85, 23.45), "false_negative_rate": (27.99, 47.72)}
 
 _HARDT = "Hardt et al. 2016 (arXiv:1610.02413)"
 _CHOULDECHOVA = "Chouldechova 2017 (arXiv:1703.00056)"
@@ -182,11 +180,19 @@ def _repairs(
         notes=notes,
     )
     if LEARNED_TRUTH in found.repairs:
+        mild = parity(config.repairs.judged_strength)
         yield judge.over_seeds(
             "parity-gains-by-the-truth",
-            "It gains accuracy, judged by who repaid",
+            "A mild parity penalty gains accuracy, judged by who repaid",
             GAINS,
-            change(found, strongest, "accuracy_truth"),
+            change(found, mild, "accuracy_truth"),
+        )
+        yield judge.over_seeds(
+            "parity-can-be-overdone",
+            "A strong one, which makes groups more alike than they repay, is less accurate by the "
+            "truth than a mild one",
+            OVERDONE,
+            change(found, strongest, "accuracy_truth", mild),
         )
     own = dict(
         zip(CRITERIA, ("selection_gap", "opportunity_gap_past", "odds_gap_past"), strict=True)
@@ -238,9 +244,13 @@ def _impossible(
         "not-all-at-once",
         "No pair of thresholds gives equal precision and equal error rates "
         + ("even by the true chance of repaying" if best else "by the network's scores")
-        + f", at a price of up to {100 * price:g} points of accuracy",
+        + f", at a price of up to {100 * price:g} points of accuracy: the largest gap is larger "
+        "than for groups drawn at random",
         IMPOSSIBLE,
-        [100 * pairs.least(price) for pairs in found.pairs],
+        [
+            100 * (pairs.least(price) - others.least(price))
+            for pairs, others in zip(found.pairs, found.shuffled_pairs, strict=True)
+        ],
         source=f"{_CHOULDECHOVA}; {_KLEINBERG}",
         notes=notes,
     )
@@ -253,7 +263,7 @@ def _impossible(
         ),
         (
             "kleinbergs-identity",
-            "Mean scores by label average to the mean score, in every group",
+            "Where scores are calibrated, mean scores by label average to the base rate in every group",
             found.kleinberg,
             _KLEINBERG,
         ),
@@ -274,9 +284,9 @@ def _propublica(judge: Judge, tables: Mapping[str, list[Group]]) -> Iterator[Jud
             mine = groups[name].rates[rate]
             yield judge.exact(
                 f"propublica-{rate.split('_')[1]}-{name.split('-')[0].lower()}",
-                f"The {rate.replace('_', ' ')} of COMPAS is {value:.4f} for {name} defendants",
-                (NUMBER, value, _HALF, ""),
-                mine.value,
+                f"The {rate.replace('_', ' ')} of COMPAS is {value:g} % for {name} defendants",
+                (NUMBER, value, _HALF, "%"),
+                100 * mine.value,
                 source=_PROPUBLICA,
                 protocol="all rows of the given file; decided 1: scored Medium or High",
                 notes=(

@@ -30,6 +30,7 @@ class RepairsConfig:
     strengths: tuple[float, ...] = rates_leaf(
         (0.3, 1.0, 3.0, 10.0, 30.0), "of the parity penalty, besides none: lanes of one program"
     )
+    judged_strength: float = leaf(1.0, "one of them: a mild penalty, best by the truth on 0 and 1")
     batch_size: int = leaf(500, "a parity penalty compares the groups of a batch", check=AT_LEAST_1)
     rate: float = leaf(0.003, "learning rate", check=in_range(0, float("inf"), open_low=True))
     least: int = leaf(
@@ -81,6 +82,11 @@ class FairnessConfig:
             raise UserError(
                 f"--strengths={format_floats(repairs.strengths)}: a frontier needs two or more, "
                 "such as 1,10"
+            )
+        if repairs.judged_strength not in repairs.strengths:
+            raise UserError(
+                f"--judged_strength={repairs.judged_strength:g}: must be one of "
+                f"--strengths={format_floats(repairs.strengths)}"
             )
         if self.task.validation_fraction == 0:
             raise UserError(

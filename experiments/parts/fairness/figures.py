@@ -62,16 +62,15 @@ def groups(found: Measured, least: int) -> Picture:
     )
     names: list[str] = []
     rows: list[tuple[int, int]] = []
-    for k, (attribute, (past, _)) in enumerate(grouped.items()):
+    for k, (past, _) in enumerate(grouped.values()):
         names += [f"{group.name} ({group.n:,})" for group in past]
         rows += [(k, i) for i in range(len(past))]
-        del attribute
     height = _ROW * (len(rows) + len(grouped))
-    what = [("selected", "selection_rate", 0, BLUE)]
-    what.append(("of the past's good ones" if known else "of those with label 1",
+    what = [("of everybody", "selection_rate", 0, BLUE)]
+    what.append(("of those once granted" if known else "of those with label 1",
                  "true_positive_rate", 0, VERMILLION))  # fmt: skip
     if known:
-        what.append(("of who would repay", "true_positive_rate", 1, GREEN))
+        what.append(("of those who repaid", "true_positive_rate", 1, GREEN))
     left, wide = 2.1, (_WIDTH - 2.1 - 0.25 * len(what)) / len(what)
     places = [i + k for i, (k, _) in enumerate(rows)]
     listed = list(grouped.values())
@@ -90,7 +89,7 @@ def groups(found: Measured, least: int) -> Picture:
         plot.set_ylim(places[-1] + 0.7, -0.7)
         plot.set_yticks(places, names if column == 0 else [""] * len(names), fontsize=SMALL)
         plot.tick_params(axis="y", length=0)
-        plot.set_xlabel("share [%]", fontsize=TEXT)
+        plot.set_xlabel("selected [%]", fontsize=TEXT)
         plot.grid(axis="x", color="0.92", linewidth=0.8)
     return sheet.finish()
 
@@ -125,7 +124,9 @@ def mitigations(found: Measured, config: FairnessConfig) -> Picture:
                 _line(plot, found, [name], accuracy, colour, marker)
         plot.set_xlabel("gap in selection rate [points]", fontsize=TEXT)
         plot.set_ylabel("accuracy [%]", fontsize=TEXT)
+        shown = [mean_limits(each[accuracy])[0] for each in found.repairs.values()]
         plot.set_xlim(left=-1)
+        plot.set_ylim(min(shown) - 2, max(shown) + 2)
         plots.append(plot)
     handles = [
         Line2D([], [], color=BLUE, marker="o", label="parity penalty, from none (right) up"),
@@ -190,11 +191,13 @@ def impossibility(found: Measured) -> Picture:
             plot.step(100 * across, 100 * up, where="post", color=colour, linewidth=width,
                       alpha=alpha)  # fmt: skip
     handles = [
-        Line2D([], [], color=colour, label=f"best for {100 * price:g} points of accuracy")
+        Line2D([], [], color=colour, label=f"giving up {_points(price)} of accuracy")
         for price, colour in zip(PRICES, colours, strict=True)
     ]
-    plot.set_xlim(0, None)
-    plot.set_ylim(0, None)
+    # As far as the frontiers reach, and a little of what lies behind them.
+    fronts = [each.frontier(PRICES[0]) for each in found.pairs]
+    plot.set_xlim(0, max(2.0, 160 * max(x[-1] for x, _ in fronts)))
+    plot.set_ylim(0, max(2.0, 160 * max(y[0] for _, y in fronts)))
     plot.set_xlabel("gap in precision [points]", fontsize=TEXT)
     plot.set_ylabel("larger gap in error rates [points]", fontsize=TEXT)
     legend_below(plot, handles, columns=2)
@@ -204,7 +207,7 @@ def impossibility(found: Measured) -> Picture:
     return sheet.finish()
 
 
-def proxies(found: Measured, config: FairnessConfig) -> Picture:
+def proxies(found: Measured) -> Picture:
     """Which features tell the group and carry the gap; what review does."""
     unit = found.units[0]
     sheet = Sheet(_WIDTH)
@@ -259,8 +262,11 @@ def proxies(found: Measured, config: FairnessConfig) -> Picture:
     plot.set_xlabel("share decided by people [%]", fontsize=SMALL)
     plot.set_ylabel("[%], [points]", fontsize=TEXT)
     legend_below(plot, handles)
-    del config
     return sheet.finish()
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:g} point" + "s" * (share != 0.01)
 
 
 def _rows(plot: Axes, labels: list[str]) -> None:

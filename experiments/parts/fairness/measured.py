@@ -72,6 +72,7 @@ class Measured:
       shuffled: by feature, (units,) opportunity gap in points once it is another person's.
       reviews: by ("least sure" or "at random", share).
       pairs: by unit, what pairs of thresholds do, by the truth.
+      shuffled_pairs: the same for groups drawn at random, whose base rates are equal.
       chouldechova, kleinberg: the largest residuals of their identities, and of how many.
     """
 
@@ -84,6 +85,7 @@ class Measured:
     shuffled: Mapping[str, Floats]
     reviews: Mapping[tuple[str, float], Review]
     pairs: Sequence[impossibility.Pairs]
+    shuffled_pairs: Sequence[impossibility.Pairs]
     chouldechova: tuple[float, int]
     kleinberg: tuple[float, int]
 
@@ -133,6 +135,10 @@ def measure(
         shuffled={name: np.array([each[name] for each in shuffled]) for name in shuffled[0]},
         reviews=_reviews(units, [plain[1] for plain in baseline], config),
         pairs=[_pairs(unit, plain[1]) for unit, plain in zip(units, baseline, strict=True)],
+        shuffled_pairs=[
+            _pairs(unit, plain[1], shuffled=True)
+            for unit, plain in zip(units, baseline, strict=True)
+        ],
         chouldechova=(max(residuals, default=float("nan")), len(residuals)),
         kleinberg=(max(balances), len(balances)),
     )
@@ -249,7 +255,8 @@ def _reviews(
     return found
 
 
-def _pairs(unit: Unit, scores: Floats) -> impossibility.Pairs:
+def _pairs(unit: Unit, scores: Floats, shuffled: bool = False) -> impossibility.Pairs:
     """By the best score there can be, where the generator knows it: no model is to blame."""
     best = scores if unit.test.chance is None else unit.test.chance
-    return impossibility.threshold_pairs(unit.test.truth, best, unit.groups)
+    of = np.random.default_rng(unit.draw).permutation(unit.groups) if shuffled else unit.groups
+    return impossibility.threshold_pairs(unit.test.truth, best, of)

@@ -6,8 +6,9 @@ import numpy as np
 
 from judged import Judged
 from lesson import Findings
-from minima.evaluation import disparity
+from minima.evaluation import disparity, impossibility
 from minima.evaluation.disparity import Group, by_group
+from minima.evaluation.rates import rates
 from minima.record.tables import Table, Value
 from parts.fairness import figures
 from parts.fairness.claims import change, mean_limits
@@ -52,7 +53,7 @@ def findings(
         "groups": figures.groups(found, config.repairs.least),
         "mitigations": figures.mitigations(found, config),
         "impossibility": figures.impossibility(found),
-        "proxies": figures.proxies(found, config),
+        "proxies": figures.proxies(found),
     }
     facts = {
         "people": len(first.test),
@@ -213,17 +214,46 @@ def _reviews(found: Measured) -> Table:
 def _impossibility(found: Measured) -> Table:
     rows: list[list[Value]] = []
     for price in PRICES:
-        least = [100 * pairs.least(price) for pairs in found.pairs]
-        rows.append([100 * price, *mean_limits(np.array(least))])
+        both = (
+            np.array([100 * pairs.least(price) for pairs in each])
+            for each in (found.pairs, found.shuffled_pairs)
+        )
+        rows.append([100 * price, *(x for values in both for x in mean_limits(values))])
     first, second = found.pairs[0].groups
+    ends = ("", "_low", "_high")
+    columns = [f"{name}{end}" for name in ("largest_gap", "drawn_at_random") for end in ends]
     return Table(
         "the least that the largest of the gaps in precision, false negative and false positive "
         f"rate can be, over {len(found.pairs[0].accuracy):,} pairs of thresholds for {first} and "
         f"{second}",
-        ("accuracy_given_up", "largest_gap", "largest_gap_low", "largest_gap_high"),
+        ("accuracy_given_up", *columns),
         rows,
-        notes=("in points; means over draws with 95 % t intervals",),
+        notes=(
+            "in points; means over draws with 95 % t intervals; drawn at random: groups of the "
+            "same sizes without a difference",
+            *_implied(found),
+        ),
     )
+
+
+def _implied(found: Measured) -> list[str]:
+    """What the two identities leave no choice about, in the first draw."""
+    unit, pair = found.units[0], found.pairs[0].groups
+    whole = rates(unit.test.truth, found.decided)
+    p, q = (float(unit.test.truth[unit.groups == name].mean()) for name in pair)
+    precision, missed = whole["precision"].value, whole["false_negative_rate"].value
+    if not 0 < precision <= 1 or not (0 < p < 1 and 0 < q < 1):
+        return []
+    false = [disparity.false_positive_rate_of(each, precision, missed) for each in (p, q)]
+    score = 1 - missed
+    apart = impossibility.unbalance((p, q), score)
+    return [
+        f"base rates {p:.3f} and {q:.3f}: with precision {precision:.3f} and false negative rate "
+        f"{missed:.3f} in both groups, false positive rates differ by "
+        f"{100 * (false[0] - false[1]):.3g} points (Chouldechova)",
+        f"calibrated scores that average {score:.3f} over label 1 in both groups differ by "
+        f"{100 * apart:.3g} points over label 0 (Kleinberg)",
+    ]
 
 
 def _compas(tables: Mapping[str, Sequence[Group]]) -> Table:

@@ -39,9 +39,9 @@ class Balance:
 
     @property
     def residual(self) -> float:
-        """Of p · positives + (1 - p) · negatives = mean score: 0 but for rounding."""
+        """Of p · positives + (1 - p) · negatives = p: rounding alone, for calibrated scores."""
         p = self.base_rate
-        return p * self.positives + (1 - p) * self.negatives - self.mean_score
+        return p * self.positives + (1 - p) * self.negatives - p
 
 
 @dataclass(frozen=True, eq=False)

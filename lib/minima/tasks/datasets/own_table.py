@@ -26,8 +26,7 @@ def own_table(path: str) -> Table:
     doesn't fit.
     """
     where = f"--dataset 'table:{path}'"
-    file = os.path.expanduser(path)
-    head = head_of(file)
+    head, columns = _read(os.path.expanduser(path), where)
     groups = [name for name in head if name == GROUP or name.startswith(f"{GROUP}_")]
     if not groups:
         raise UserError(
@@ -37,7 +36,6 @@ def own_table(path: str) -> Table:
     features = [name for name in head if name not in (LABEL, TRUTH, *groups)]
     if not features:
         raise UserError(f"{where}: has no columns beside {LABEL} and groups; add features")
-    columns = read_columns(file, (LABEL, *head))
     labels = _binary(columns[LABEL], LABEL, where)
     truth = _binary(columns[TRUTH], TRUTH, where) if TRUTH in head else labels
     attributes = {_named(name): _attribute(columns[name], name, where) for name in groups}
@@ -64,6 +62,14 @@ def own_table(path: str) -> Table:
         source=os.path.basename(path),
         stand_in=False,
     )
+
+
+def _read(file: str, where: str) -> tuple[list[str], dict[str, NDArray]]:
+    try:
+        head = head_of(file)
+        return head, read_columns(file, (LABEL, *head))
+    except UserError as error:
+        raise UserError(f"{where}: {str(error).removeprefix(f'{file}: ')}") from error
 
 
 def _named(column: str) -> str:

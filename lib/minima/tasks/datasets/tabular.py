@@ -22,7 +22,7 @@ from minima.tasks.datasets.dataset import (
 Values = NDArray[np.float64] | NDArray[np.str_]
 Text = NDArray[np.str_]
 
-MOST_VALUES = 60  # of a feature in words: more are names, which nothing can be learned from
+MOST_VALUES = 50  # of a feature in words: more are names, which nothing can be learned from
 
 
 @dataclass(frozen=True, eq=False)

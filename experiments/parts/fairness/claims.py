@@ -263,7 +263,7 @@ def _impossible(
         ),
         (
             "kleinbergs-identity",
-            "Where scores are calibrated, mean scores by label average to the base rate in every group",
+            "Calibrated scores, averaged by label, average to the base rate in every group",
             found.kleinberg,
             _KLEINBERG,
         ),

@@ -160,7 +160,8 @@ class _Scores:
 
     def of(self, strength: int, reweighed: int) -> tuple[Floats, Floats]:
         """(validation rows,) and (test rows,), by the places along either axis."""
-        return np.split(self._found[strength, reweighed], [len(self._validation)])[:2]
+        found, count = self._found[strength, reweighed], len(self._validation)
+        return found[:count], found[count:]
 
     def shuffled(self, unit: Unit) -> dict[str, float]:
         """The opportunity gap in points of the first network, once a feature is another's."""

@@ -59,16 +59,15 @@ def adult_table(data_dir: str) -> Table:
         hashlib.sha256(content).hexdigest() == file.sha256
         for content, file in zip(contents, FILES, strict=True)
     )
-    parsed = [
+    train, test = (
         _parse(content, f"{where}: {path.name}")
         for content, path in zip(contents, paths, strict=True)
-    ]
-    *inputs, columns = encoded(*(_features(raw) for raw in parsed), where)
-    train, test = (_rows(raw, x) for raw, x in zip(parsed, inputs, strict=True))
+    )
+    inputs, others, columns = encoded(_features(train), _features(test), where)
     return Table(
         "adult",
-        train,
-        test,
+        _rows(train, inputs),
+        _rows(test, others),
         columns,
         knows_truth=False,
         licence="CC BY 4.0, Becker and Kohavi 1996, UCI" if genuine else "not stated",

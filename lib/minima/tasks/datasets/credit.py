@@ -69,13 +69,12 @@ def credit_table(form: str, draw: str, settings: Settings = Settings()) -> Table
         )
     number = int(draw or 0)
     name = f"{form}:{draw}" if draw else form
-    rows = [
-        _in_form(applicants(count, settings, settings.seed + 2 * number + k), form)
-        for k, count in enumerate((settings.num_train, settings.num_test))
-    ]
+    train = applicants(settings.num_train, settings, settings.seed + 2 * number)
+    test = applicants(settings.num_test, settings, settings.seed + 2 * number + 1)
     return Table(
         name,
-        *rows,
+        _in_form(train, form),
+        _in_form(test, form),
         columns=NUMBERS + (ZIP,) * settings.zips,
         knows_truth=True,
         licence="none needed: generated numbers",

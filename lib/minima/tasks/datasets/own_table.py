@@ -45,12 +45,11 @@ def own_table(path: str) -> Table:
     parts = [np.sort(order[held:]), np.sort(order[:held])]
     if any(len(np.unique(labels[part])) < 2 for part in parts):
         raise UserError(f"{where}: has too few rows of either label; give more")
-    *inputs, names = encoded(
-        *({name: column[part] for name, column in values.items()} for part in parts), where
-    )
+    split = [{name: column[part] for name, column in values.items()} for part in parts]
+    inputs, others, names = encoded(split[0], split[1], where)
     train, test = (
         Rows(x, labels[part], truth[part], {k: v[part] for k, v in attributes.items()})
-        for part, x in zip(parts, inputs, strict=True)
+        for part, x in zip(parts, (inputs, others), strict=True)
     )
     return Table(
         f"table:{path}",

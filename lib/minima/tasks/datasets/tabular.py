@@ -145,25 +145,30 @@ def encoded(
       UserError: a feature is one value everywhere, or has too many words.
     """
     columns: list[str] = []
-    pairs = []
+    mine, others = [], []
     for name, values in train.items():
-        other = test[name]
-        if values.dtype.kind == "f":
-            spread = float(values.std())
-            if not spread > 0:
-                raise UserError(f"{where}: {name} is {values[0]:g} everywhere; leave it out")
-            both = [(part - values.mean())[:, None] / spread for part in (values, other)]
-        else:
-            kinds = np.unique(values)
-            if len(kinds) > MOST_VALUES:
-                raise UserError(
-                    f"{where}: {name} has {len(kinds):,} different values in words, more than "
-                    f"{MOST_VALUES}; leave it out, or give numbers"
-                )
-            both = [(part[:, None] == kinds).astype(np.float64) for part in (values, other)]
-        columns += [name] * both[0].shape[1]
-        pairs.append(both)
-    inputs, others = (
-        np.concatenate([both[k] for both in pairs], axis=1).astype(np.float32) for k in (0, 1)
-    )
-    return inputs, others, tuple(columns)
+        first, second = _columns_of(name, values, test[name], where)
+        columns += [name] * first.shape[1]
+        mine.append(first)
+        others.append(second)
+    inputs = np.concatenate(mine, axis=1).astype(np.float32)
+    return inputs, np.concatenate(others, axis=1).astype(np.float32), tuple(columns)
+
+
+def _columns_of(
+    name: str, values: Values, other: Values, where: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if values.dtype.kind == "f":
+        numbers, others = values.astype(np.float64), other.astype(np.float64)
+        middle, spread = float(numbers.mean()), float(numbers.std())
+        if not spread > 0:
+            raise UserError(f"{where}: {name} is {numbers[0]:g} everywhere; leave it out")
+        return (numbers[:, None] - middle) / spread, (others[:, None] - middle) / spread
+    kinds = np.unique(values)
+    if len(kinds) > MOST_VALUES:
+        raise UserError(
+            f"{where}: {name} has {len(kinds):,} different values in words, more than "
+            f"{MOST_VALUES}; leave it out, or give numbers"
+        )
+    first, second = (column[:, None] == kinds for column in (values, other))
+    return first.astype(np.float64), second.astype(np.float64)

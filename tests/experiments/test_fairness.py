@@ -243,6 +243,9 @@ def test_the_frontier_of_a_draw_is_one_program_and_draws_are_alike():
     first = next(iter(found.values()))
     assert dict(first.grid.axes) == {"parity_penalty": (0, 1, 10), "reweighting": (0, 1)}
     assert [each.record.tensorboard for each in found.values()] == [True] + [False] * 17
+    other = replace(CONFIG, training=TrainingConfig(parity="equal_opportunity"))
+    parities = [each.training.parity for each in sweeps(other).values()]
+    assert parities == ["equal_opportunity"] * 6 + ["demographic_parity"] * 12
     adult = replace(CONFIG, task=TaskConfig(dataset="adult"))
     assert [each.grid.seeds for each in sweeps(adult).values()] == [tuple(range(6))]
     assert not {0, 1} & set(FairnessConfig().repairs.draws)  # those settled strengths

@@ -8,14 +8,15 @@ from minima.claims.claim import AT_MOST, NUMBER, SIGN
 from minima.claims.seeded import Judge, Judged
 from minima.evaluation.arrays import Floats
 from minima.evaluation.disparity import Group
-from minima.evaluation.thresholds import CRITERIA
 from minima.statistics.intervals import Interval
 from parts.fairness.compas import ALL_ROWS, GROUPS
 from parts.fairness.config import FairnessConfig
 from parts.fairness.measured import (
+    GAP_NAMES,
     LEARNED_TRUTH,
     NO_ZIP,
     NOTHING,
+    OWN_GAP,
     REVIEWED,
     REWEIGHED,
     Measured,
@@ -156,7 +157,7 @@ def _without(judge: Judge, found: Measured) -> Iterator[Judged]:
 def _repairs(
     judge: Judge, found: Measured, config: FairnessConfig, notes: Sequence[str]
 ) -> Iterator[Judged]:
-    strongest = parity(config.repairs.strengths[-1])
+    strongest, own = parity(config.repairs.strengths[-1]), OWN_GAP[config.training.parity]
     yield judge.over_seeds(
         "reweighing-narrows",
         "Reweighing people, so that group and label are independent, brings selection rates closer",
@@ -167,9 +168,9 @@ def _repairs(
     )
     yield judge.over_seeds(
         "parity-closes",
-        "A strong parity penalty brings selection rates within 5 points",
+        f"A strong parity penalty brings groups within 5 points in {GAP_NAMES[own]}",
         CLOSED,
-        found.repairs[strongest]["selection_gap"],
+        found.repairs[strongest][own],
         notes=notes,
     )
     yield judge.over_seeds(
@@ -194,10 +195,7 @@ def _repairs(
             OVERDONE,
             change(found, strongest, "accuracy_truth", mild),
         )
-    own = dict(
-        zip(CRITERIA, ("selection_gap", "opportunity_gap_past", "odds_gap_past"), strict=True)
-    )
-    for criterion, measure in own.items():
+    for criterion, measure in OWN_GAP.items():
         words = criterion.replace("_", " ")
         yield judge.over_seeds(
             f"thresholds-{criterion.replace('_', '-')}",

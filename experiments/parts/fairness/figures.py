@@ -25,9 +25,11 @@ from minima.record.figure_style import (
 from parts.fairness.claims import mean_limits
 from parts.fairness.config import FairnessConfig
 from parts.fairness.measured import (
+    GAP_NAMES,
     LEARNED_TRUTH,
     NO_ZIP,
     NOTHING,
+    OWN_GAP,
     PRICES,
     REVIEWED,
     REWEIGHED,
@@ -110,19 +112,19 @@ def mitigations(found: Measured, config: FairnessConfig) -> Picture:
     if known:
         asked.append(("judged by who repaid", "accuracy_truth"))
     wide, high = 3.1, 3.0
-    strengths = config.repairs.strengths
+    strengths, own = config.repairs.strengths, OWN_GAP[config.training.parity]
     plots = []
     for column, (title, accuracy) in enumerate(asked):
         plot = sheet.plot(0.6 + column * (wide + 0.75), top + 0.3, wide, high)
         bare(plot)
         plot.set_title(title, fontsize=TEXT, weight="bold", loc="left")
-        _line(plot, found, [NOTHING, *(parity(s) for s in strengths)], accuracy, BLUE, "o-")
+        _line(plot, found, [NOTHING, *(parity(s) for s in strengths)], own, accuracy, BLUE, "o-")
         both = [REWEIGHED, *(parity(s, True) for s in strengths)]
-        _line(plot, found, both, accuracy, SKY, "s--")
+        _line(plot, found, both, own, accuracy, SKY, "s--")
         for name, (colour, marker) in _LOOKS.items():
             if name in found.repairs:
-                _line(plot, found, [name], accuracy, colour, marker)
-        plot.set_xlabel("gap in selection rate [points]", fontsize=TEXT)
+                _line(plot, found, [name], own, accuracy, colour, marker)
+        plot.set_xlabel(f"gap in {GAP_NAMES[own]} [points]", fontsize=TEXT)
         plot.set_ylabel("accuracy [%]", fontsize=TEXT)
         shown = [mean_limits(each[accuracy])[0] for each in found.repairs.values()]
         plot.set_xlim(left=-1)
@@ -152,9 +154,15 @@ _LOOKS = {
 
 
 def _line(
-    plot: Axes, found: Measured, names: list[str], accuracy: str, colour: str, style: str
+    plot: Axes,
+    found: Measured,
+    names: list[str],
+    gap: str,
+    accuracy: str,
+    colour: str,
+    style: str,
 ) -> None:
-    across = [mean_limits(found.repairs[name]["selection_gap"]) for name in names]
+    across = [mean_limits(found.repairs[name][gap]) for name in names]
     up = [mean_limits(found.repairs[name][accuracy]) for name in names]
     plot.plot([x[0] for x in across], [y[0] for y in up], style, color=colour, linewidth=1.3,
               markersize=8 if style == "*" else 5)  # fmt: skip

@@ -32,6 +32,15 @@ MEASURES = (
     "opportunity_gap",
     "odds_gap",
 )
+# What each criterion makes small, and its name.
+OWN_GAP = dict(
+    zip(CRITERIA, ("selection_gap", "opportunity_gap_past", "odds_gap_past"), strict=True)
+)
+GAP_NAMES = {
+    "selection_gap": "selection rate",
+    "opportunity_gap_past": "true positive rate by the past",
+    "odds_gap_past": "error rates by the past",
+}
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)  # of the cases that people decide
 PRICES = (0.01, 0.02, 0.05, 0.1)  # of accuracy, that equality may cost
 

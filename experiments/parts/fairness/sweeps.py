@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from minima.sweep.config import GridConfig, SweepConfig
+from minima.sweep.config import GridConfig, SweepConfig, TrainingConfig
 from parts.fairness.config import CREDIT, FairnessConfig
 
 PAST, TRUTH, WITHOUT_ZIP = "past", "truth", "without_zip"
@@ -44,10 +44,13 @@ def _sweep(
     repairs = config.repairs
     axes = (("parity_penalty", (0.0, *repairs.strengths)), ("reweighting", (0.0, 1.0)))
     grid = GridConfig((repairs.batch_size,), (repairs.rate,), seeds, axes if repaired else ())
+    training = config.training
+    if not repaired:  # what belongs to a penalty goes without one
+        training = replace(training, parity=TrainingConfig.parity, penalty_warmup_examples=0)
     return SweepConfig(
         task=replace(config.task, dataset=dataset),
         grid=grid,
-        training=config.training,
+        training=training,
         engine=config.engine,
         record=config.record,
         processes=config.processes,

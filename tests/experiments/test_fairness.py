@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from absl import flags
 
+import command_line
 import lesson
 from minima.evaluation.disparity import by_group
 from minima.evaluation.impossibility import threshold_pairs
@@ -20,7 +22,7 @@ from minima.sweep.config import RecordConfig, TaskConfig, TrainingConfig
 from minima.tasks.datasets.credit import Settings, credit_table
 from parts.fairness.claims import judge
 from parts.fairness.compas import ALL_ROWS, FILTERED, propublicas_table
-from parts.fairness.config import FairnessConfig, RepairsConfig
+from parts.fairness.config import PRESETS, FairnessConfig, RepairsConfig
 from parts.fairness.measured import (
     LEARNED_TRUTH,
     MEASURES,
@@ -268,6 +270,14 @@ def test_configurations_that_leave_nothing_to_compare(change, flag):
     with pytest.raises(UserError) as raised:
         FairnessConfig(**change)
     assert str(raised.value).startswith(flag)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_can_be_planned(preset):
+    values = flags.FlagValues()
+    command_line.define(FairnessConfig, PRESETS, values)
+    planned = sweeps(command_line.parse(["fairness", f"--preset={preset}"], values))
+    assert all(len(each.make_grid()) for each in planned.values())
 
 
 def table_of(folder, groups, labels):

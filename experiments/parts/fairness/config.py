@@ -132,7 +132,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "width": 512,
         "depth": 3,
         "budget": "60epochs",
-        "strengths": "0.03:300:log13",
+        "strengths": "0.03,0.1,0.3,1,3,10,30,100,300",
         "rate": 0.001,
     },
 }

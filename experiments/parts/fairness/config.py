@@ -109,7 +109,7 @@ class FairnessConfig:
 
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
-        "draws": "2,3",
+        "draws": "0,1",
         "strengths": "1,10",
         "width": 8,
         "budget": "2epochs",

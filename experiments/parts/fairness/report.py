@@ -40,7 +40,7 @@ def findings(
     """What to print, and which files to write."""
     first = found.units[0]
     tables = {
-        "groups": _groups(found, config.repairs.least),
+        "groups": groups_table(found, config.repairs.least),
         "gaps": _gaps(found),
         "mitigations": _mitigations(found),
         "proxies": _proxies(found),
@@ -71,7 +71,8 @@ def judges(found: Measured) -> tuple[str, ...]:
     return ("past", "truth") if found.units[0].table.knows_truth else ("past",)
 
 
-def _groups(found: Measured, least: int) -> Table:
+def groups_table(found: Measured, least: int) -> Table:
+    """Every rate of every group and intersection, judged by the past and by the truth."""
     rows: list[list[Value]] = []
     test = found.units[0].test
     for by in judges(found):

@@ -61,8 +61,7 @@ def judge(
     if not found.units[0].table.knows_truth:
         protocol = "test rows that nothing was fitted on; paired by seed; labels count as the truth"
     judge = Judge("fairness", "the course, lesson 4", protocol)
-    same = len({id(unit.table) for unit in found.units}) < len(found.units)
-    notes = (_ONE_TABLE,) if same else ()
+    notes = (_ONE_TABLE,) if found.one_table else ()
     judged = [*_past(judge, found), *_proxies(judge, found), *_without(judge, found)]
     judged += _repairs(judge, found, config, notes)
     judged += _reviewed(judge, found, config, notes)
@@ -118,7 +117,7 @@ def _proxies(judge: Judge, found: Measured) -> Iterator[Judged]:
             f"{words} tell the {attribute} of people, which is no feature, better than a coin",
             TOLD,
             limits,
-            protocol="naive Bayes from half of the first draw's test rows, on the other half",
+            protocol="naive Bayes from half of the first test rows, on the other half",
         )
     zips = "zip_code"
     if zips not in found.shuffled or not unit.table.knows_truth:

@@ -58,7 +58,7 @@ def groups(found: Measured, least: int) -> Picture:
     top = sheet.head(
         0,
         "Every group, nothing repaired",
-        f"n = {len(unit.test):,} test rows of one draw; bars are exact 95 % limits; hollow: fewer "
+        f"n = {len(unit.test):,} test rows of one run; bars are exact 95 % limits; hollow: fewer "
         f"than {least} people",
         "",
     )
@@ -103,18 +103,22 @@ def mitigations(found: Measured, config: FairnessConfig) -> Picture:
     sheet = Sheet(_WIDTH)
     top = sheet.head(
         0,
-        "What equality costs depends on who is asked",
-        f"means over {len(found.units)} draws, bars are 95 % t intervals; the lines are parity "
+        "What equality costs depends on who is asked" if known else "What equality costs",
+        f"means over {found.over}, bars are 95 % t intervals; the lines are parity "
         "penalties, all strengths trained by one program",
         "",
     )
-    asked = [("judged by the past's labels", "accuracy_past")]
+    percent = "accuracy [%]"
+    asked = [("judged by the past's labels", percent, "accuracy_past")]
     if known:
-        asked.append(("judged by who repaid", "accuracy_truth"))
+        asked.append(("judged by who repaid", percent, "accuracy_truth"))
+    else:
+        label = "gap in true positive rate [points]"
+        asked.append(("what it does to another gap", label, "opportunity_gap_past"))
     wide, high = 3.1, 3.0
     strengths, own = config.repairs.strengths, OWN_GAP[config.training.parity]
     plots = []
-    for column, (title, accuracy) in enumerate(asked):
+    for column, (title, label, accuracy) in enumerate(asked):
         plot = sheet.plot(0.6 + column * (wide + 0.75), top + 0.3, wide, high)
         bare(plot)
         plot.set_title(title, fontsize=TEXT, weight="bold", loc="left")
@@ -125,10 +129,10 @@ def mitigations(found: Measured, config: FairnessConfig) -> Picture:
             if name in found.repairs:
                 _line(plot, found, [name], own, accuracy, colour, marker)
         plot.set_xlabel(f"gap in {GAP_NAMES[own]} [points]", fontsize=TEXT)
-        plot.set_ylabel("accuracy [%]", fontsize=TEXT)
+        plot.set_ylabel(label, fontsize=TEXT)
         shown = [mean_limits(each[accuracy])[0] for each in found.repairs.values()]
         plot.set_xlim(left=-1)
-        plot.set_ylim(min(shown) - 2, max(shown) + 2)
+        plot.set_ylim(max(min(shown) - 2, 0), max(shown) + 2)
         plots.append(plot)
     handles = [
         Line2D([], [], color=BLUE, marker="o", label="parity penalty, from none (right) up"),
@@ -181,7 +185,7 @@ def impossibility(found: Measured) -> Picture:
         "Not all at once",
         f"a point is a pair of thresholds for {pairs.groups[0]} and {pairs.groups[1]}, by "
         + ("the true chance of repaying" if best else "the network's scores")
-        + f"; one draw, n = {len(found.units[0].test):,}; thin lines: the other draws",
+        + f"; one run, n = {len(found.units[0].test):,}; thin lines: the others",
         "",
     )
     plot = sheet.plot(0.6, top + 0.1, 4.2, 3.4)
@@ -223,7 +227,7 @@ def proxies(found: Measured) -> Picture:
         0,
         f"What stands in for {unit.attribute}, and what people can mend",
         f"n = {len(unit.test):,} test rows; AUC with bootstrap 95 % limits; gaps are means over "
-        f"{len(found.units)} draws with 95 % t intervals",
+        f"{found.over} with 95 % t intervals",
         "",
     )
     names = [proxy.feature for proxy in found.proxies[0]]

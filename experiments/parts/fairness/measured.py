@@ -98,6 +98,16 @@ class Measured:
     chouldechova: tuple[float, int]
     kleinberg: tuple[float, int]
 
+    @property
+    def one_table(self) -> bool:
+        """Whether all runs learn from the same people."""
+        return len({id(unit.table) for unit in self.units}) < len(self.units)
+
+    @property
+    def over(self) -> str:
+        """What means are over: "6 draws", or "6 runs on one table"."""
+        return f"{len(self.units)} " + ("runs on one table" if self.one_table else "draws")
+
 
 def measure(
     prepared: Mapping[str, Prepared], units: Sequence[Unit], config: FairnessConfig

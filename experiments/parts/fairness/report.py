@@ -88,7 +88,7 @@ def groups_table(found: Measured, least: int) -> Table:
     names = tuple(f"{name}{end}" for name in _RATES.values() for end in ends)
     hidden = (name for name in names if name not in _RATES.values() or name in _HIDDEN)
     return Table(
-        f"every group, nothing repaired, {len(test):,} test rows of the first draw; exact 95 % "
+        f"every group, nothing repaired, {len(test):,} test rows of the first run; exact 95 % "
         "limits of every rate in groups.csv",
         ("judged_by", "attribute", "group", "people", "too_few", *names),
         rows,
@@ -146,15 +146,14 @@ def _mitigations(found: Measured) -> Table:
         rows.append(row)
     hidden = [name for name in (*columns, *changes) if name.endswith(("_low", "_high"))]
     return Table(
-        f"what is done, in points: means over {len(found.units)} draws; 95 % t intervals in "
-        "mitigations.csv",
+        f"what is done, in points: means over {found.over}; 95 % t intervals in mitigations.csv",
         ("repair", *columns, *changes),
         rows,
         hidden=tuple(hidden),
         notes=(
             "gaps between groups: in selection rate; in true positive rate, judged by the past or "
             "by the truth; odds: the larger of that and the false positive rate's",
-            "change: the price, less nothing repaired, paired by draw",
+            "change: the price, less nothing repaired, paired by run",
         ),
     )
 
@@ -178,7 +177,7 @@ def _proxies(found: Measured) -> Table:
     ends = ("", "_low", "_high")
     return Table(
         f"which features stand in for {found.units[0].attribute}: AUC on held-out rows of the "
-        "first draw, bootstrap 95 % limits",
+        "first run, bootstrap 95 % limits",
         (
             "feature",
             *(f"tells_group_auc{end}" for end in ends),
@@ -189,7 +188,7 @@ def _proxies(found: Measured) -> Table:
         hidden=("gap_if_anothers_low", "gap_if_anothers_high"),
         notes=(
             "gap if another's: in true positive rate, in points, once everybody has somebody "
-            f"else's value; means over draws, from {float(before.mean()):.4g}",
+            f"else's value; means over {found.over}, from {float(before.mean()):.4g}",
         ),
     )
 
@@ -204,7 +203,7 @@ def _reviews(found: Measured) -> Table:
         f"{x}{end}" for x in ("accuracy_truth", "opportunity_gap", "sent_gap") for end in ends
     ]
     return Table(
-        f"people decide a share of the cases: means over {len(found.units)} draws, in points",
+        f"people decide a share of the cases: means over {found.over}, in points",
         ("who", "share_percent", *columns),
         rows,
         hidden=tuple(name for name in columns if name.endswith(("_low", "_high"))),
@@ -230,8 +229,8 @@ def _impossibility(found: Measured) -> Table:
         ("accuracy_given_up", *columns),
         rows,
         notes=(
-            "in points; means over draws with 95 % t intervals; drawn at random: groups of the "
-            "same sizes without a difference",
+            f"in points; means over {found.over} with 95 % t intervals; drawn at random: groups of "
+            "the same sizes without a difference",
             *_implied(found),
         ),
     )

@@ -109,7 +109,7 @@ class FairnessConfig:
 
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
-        "draws": "0,1",
+        "draws": "0,",
         "strengths": "1,10",
         "width": 8,
         "budget": "2epochs",

@@ -31,7 +31,15 @@ AXES = (
     "weight_noise",
     "rho",
     "rho_share",
+    "group_dro",
+    "irm_penalty",
+    "vrex_penalty",
+    "parity_penalty",
+    "penalty_warmup_examples",
+    "reweighting",
 )
+# What makes one objective of a batch; `group_objectives` has them.
+GROUPED = ("group_dro", "irm_penalty", "vrex_penalty", "parity_penalty")
 
 
 def check_combinations(config: "SweepConfig") -> None:
@@ -42,9 +50,10 @@ def check_combinations(config: "SweepConfig") -> None:
     """
     _check_validation(config)
     _check_course(config.training)
-    _check_optimizer(config)
+    _check_optimizer(config.training, config.task.parametrisation)
     _check_belonging(config.training)
     _check_sharpness_aware(config)
+    _check_grouped(config)
     _check_mesh(config.engine)
     _check_precision(config.training)
     _check_axes(config)
@@ -71,13 +80,12 @@ def _check_course(training: "TrainingConfig") -> None:
         )
 
 
-def _check_optimizer(config: "SweepConfig") -> None:
-    training, mup = config.training, config.task.parametrisation == "mup"
+def _check_optimizer(training: "TrainingConfig", parametrisation: str) -> None:
     if training.optimizer == "sgd" and training.momentum:
         raise UserError(
             f"--momentum={training.momentum:g}: --optimizer=sgd has none; use --optimizer=momentum"
         )
-    if mup and training.optimizer == "adam" and training.weight_decay:
+    if parametrisation == "mup" and training.optimizer == "adam" and training.weight_decay:
         raise UserError(
             f"--weight_decay={training.weight_decay:g}: --optimizer=adam can't hold it at "
             "every width, as --parametrisation=mup does; use --optimizer=adamw"
@@ -126,6 +134,42 @@ def _check_sharpness_aware(config: "SweepConfig") -> None:
                 f"--sam_examples={together}: does not divide the batch size {size}; use a number "
                 "that divides all of --batch_sizes, or 0 for whole batches"
             )
+
+
+def grouped(config: "SweepConfig") -> str:
+    """The flag, as the user could have given it, that makes one objective of a batch; else ""."""
+    axes = dict(config.grid.axes)
+    for name in GROUPED:
+        values = axes.get(name, (getattr(config.training, name),))
+        if any(value > 0 for value in values):
+            return f"--axes={name}=…" if name in axes else f"--{name}={values[0]:g}"
+    return ""
+
+
+def _check_grouped(config: "SweepConfig") -> None:
+    """A batch that is one objective is one micro-step; what belongs to a penalty needs one."""
+    training, axes, flag = config.training, dict(config.grid.axes), grouped(config)
+    if flag and config.engine.microbatch:
+        raise UserError(
+            f"--microbatch={config.engine.microbatch}: {flag} has micro-steps of the whole batch; "
+            "leave it out"
+        )
+    if flag and training.sam_examples:
+        raise UserError(
+            f"--sam_examples={training.sam_examples}: {flag} looks at the whole batch; use "
+            "--sam_examples=0"
+        )
+
+    def given(*names: str) -> bool:
+        return any(getattr(training, name) or name in axes for name in names)
+
+    if training.parity != "demographic_parity" and not given("parity_penalty"):
+        raise UserError(f"--parity={training.parity}: does nothing without --parity_penalty")
+    if given("penalty_warmup_examples") and not given(*GROUPED[1:]):
+        raise UserError(
+            "--penalty_warmup_examples: does nothing without --irm_penalty, --vrex_penalty or "
+            "--parity_penalty"
+        )
 
 
 def _check_mesh(engine: "EngineConfig") -> None:
@@ -179,8 +223,7 @@ def _check_axes(config: "SweepConfig") -> None:
         last: Any = {name: values[-1]}
         varied = dataclasses.replace(config.training, **last)
         _check_belonging(varied)
-        grid = dataclasses.replace(config.grid, axes=())
-        _check_optimizer(dataclasses.replace(config, training=varied, grid=grid))
+        _check_optimizer(varied, config.task.parametrisation)
         if name == "beta2" and config.training.beta2_half_life:
             raise UserError(f"{flag}: --beta2_half_life sets it; leave one of the two out")
 

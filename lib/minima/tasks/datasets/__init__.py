@@ -7,6 +7,7 @@ from minima.tasks.datasets import catalogue, derived, npz, text
 from minima.tasks.datasets.arrays import check_arrays
 from minima.tasks.datasets.catalogue import CATALOGUE, Request, spelled
 from minima.tasks.datasets.dataset import Dataset, Generator, Kind, Split, split_validation
+from minima.tasks.datasets.tabular import Table
 
 __all__ = [
     "DATA_DIR",
@@ -17,8 +18,10 @@ __all__ = [
     "Generator",
     "Kind",
     "Split",
+    "Table",
     "check_arrays",
     "load",
+    "open_table",
     "split_validation",
 ]
 
@@ -66,6 +69,20 @@ def load(
     if image_size:
         found = found.resized(image_size)
     return found.shortened(train_examples) if train_examples else found
+
+
+def open_table(name: str, data_dir: str = "") -> Table:
+    """What is known of a dataset of people to decide about, beside what a model gets.
+
+    Raises UserError if it is none, or a file is wrong.
+    """
+    key = name.partition(":")[0]
+    if key not in catalogue.TABLES:
+        known = ", ".join(spelled(each) for each in catalogue.TABLES)
+        raise UserError(f"--dataset {name!r}: has no groups of people; use one of {known}")
+    key, rest = _parse(name)
+    _check_options(name, key, data_dir, 0, WINDOW)
+    return catalogue.TABLES[key](Request(key, rest, data_dir, 0.0, 0, WINDOW))
 
 
 def _parse(name: str) -> tuple[str, str]:

@@ -4,19 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minima.tasks.datasets import (
+    adult,
     ambient,
     chest,
     chirps,
     churn,
     cifar,
+    credit,
+    digits,
     leaks,
     markov,
     memory,
     mnist1d,
+    mnist1d_months,
     mnist1d_targets,
     needle,
     npz,
     opinions,
+    own_table,
     queue,
     roads,
     text,
@@ -25,6 +30,7 @@ from minima.tasks.datasets import (
 from minima.tasks.datasets.dataset import Dataset
 from minima.tasks.datasets.fashion_mnist import load_fashion_mnist
 from minima.tasks.datasets.mnist import load_idx_files
+from minima.tasks.datasets.tabular import Table
 
 DATA_DIR, TEST_EXAMPLES, WINDOW = "data_dir", "test_examples", "window"
 
@@ -97,12 +103,32 @@ def _target(r: Request) -> Dataset:
     return mnist1d_targets.load_target(r.name, r.validation_fraction)
 
 
+def _digits(r: Request) -> Dataset:
+    return digits.load_digits(r.name, r.validation_fraction)
+
+
 def _churn(r: Request) -> Dataset:
     return churn.load_churn(r.name, r.rest, r.validation_fraction)
 
 
 def _chest(r: Request) -> Dataset:
     return chest.load_chest(r.name, r.rest, r.validation_fraction)
+
+
+def _credit(r: Request) -> Table:
+    return credit.credit_table(r.name, r.rest)
+
+
+def _people(of: Callable[[Request], Table]) -> Callable[[Request], Dataset]:
+    return lambda r: of(r).dataset(r.validation_fraction)
+
+
+# Tables of people to decide about; `open_table` tells more of them than a dataset does.
+TABLES: dict[str, Callable[[Request], Table]] = {
+    **dict.fromkeys(credit.FORMS, _credit),
+    "adult": lambda r: adult.adult_table(r.data_dir),
+    "table": lambda r: own_table.own_table(r.rest),
+}
 
 
 def _roads(r: Request) -> Dataset:
@@ -133,6 +159,10 @@ CATALOGUE: dict[str, Entry] = {
         _cifar,
         (DATA_DIR,),
     ),
+    "digits": Entry("4,000 + 1,000 of MNIST's digits at 8×8", _digits),
+    "digits_uci": Entry(
+        "the same training set, tested on 1,797 digits that others wrote (UCI's)", _digits
+    ),
     "chirps": Entry(
         "1,200 + 600 spectrograms of made-up bird calls, or --data_dir with SPECIES/*.wav",
         lambda r: chirps.load_chirps(r.data_dir, r.validation_fraction),
@@ -157,6 +187,11 @@ CATALOGUE: dict[str, Entry] = {
         "every training signal of mnist1d's kind drawn anew; 10,000 to test on",
         _stream,
         (TEST_EXAMPLES,),
+    ),
+    "mnist1d_month": Entry(
+        "4,000 + 1,000 signals of one month, from 1 on; from month 7 on they drift",
+        lambda r: mnist1d_months.load_month(r.rest, r.validation_fraction),
+        argument="MONTH",
     ),
     "mnist1d_near": Entry(
         "12,000 + 4,000 signals of mnist1d's digits, sheared further, in more noise", _target
@@ -249,6 +284,34 @@ CATALOGUE: dict[str, Entry] = {
         _roads,
         argument="PATH",
         optional=True,
+    ),
+    "credit": Entry(
+        "10,000 + 10,000 generated applicants for credit, judged by a past that drew lines",
+        _people(TABLES["credit"]),
+        argument="DRAW",
+        optional=True,
+    ),
+    "credit_truth": Entry(
+        "the same with labels for who repaid",
+        _people(TABLES["credit_truth"]),
+        argument="DRAW",
+        optional=True,
+    ),
+    "credit_without_zip": Entry(
+        "credit with zeros in place of the zip code",
+        _people(TABLES["credit_without_zip"]),
+        argument="DRAW",
+        optional=True,
+    ),
+    "adult": Entry(
+        "32,561 + 16,281 people of a census and who earned more: --data_dir or a download",
+        _people(TABLES["adult"]),
+        (DATA_DIR,),
+    ),
+    "table": Entry(
+        "your own CSV: columns label, group or group_NAME, features, and truth where known",
+        _people(TABLES["table"]),
+        argument="PATH",
     ),
     "text": Entry(
         "the characters of your own UTF-8 text, in windows of --window",

@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from minima.runtime.errors import UserError
+from minima.tasks.datasets import corruptions, planted
 from minima.tasks.datasets.dataset import Dataset, Split
 from minima.tasks.datasets.engineered import engineered
 
@@ -26,6 +27,14 @@ NAMES = {
     "shifted:NAME": "validation and test inputs mirrored at the mean: another distribution",
     "missing:NAME": "the upper half of the classes left out of the training set",
     "proxy:NAME": "training labels that only say in which half of the classes an example is",
+    "coloured:NAME": "grey images in a colour that goes with the upper half of the classes in two "
+    "environments, and against it in the test set",
+    "coloured_crossed:NAME": "the same, with groups by label and colour instead of environments",
+    "grey:NAME": "the same labels, of which a quarter is flipped, without the colours",
+    "ruler:NAME": "a ruler in the corner of 95 % of the images of the upper half of the classes",
+    "word:NAME": "a last word that goes with the upper half of the classes, such as word:tickets",
+    "CORRUPTIONN:NAME": "a test set corrupted at severity N of 1 to 5, such as fog3:fashion_mnist: "
+    + ", ".join(corruptions.NAMES),
 }
 
 
@@ -33,10 +42,13 @@ def parse(name: str) -> tuple[Derivation, str] | None:
     """What is done, and the name of the dataset it is done to; None for a name of another kind."""
     prefix, colon, inner = name.partition(":")
     number = re.fullmatch(r"draw(\d{1,9})", prefix)
-    if not colon or not (number or prefix in _DERIVATIONS):
+    corrupted = prefix[:-1] in corruptions.NAMES and prefix[-1].isdigit()
+    if not colon or not (number or corrupted or prefix in _DERIVATIONS):
         return None
-    made = partial(draw, number=int(number[1])) if number else _DERIVATIONS[prefix]
-    return made, inner
+    if corrupted:
+        how = {"name": prefix[:-1], "severity": int(prefix[-1])}
+        return partial(corruptions.with_corrupted_test, **how), inner
+    return partial(draw, number=int(number[1])) if number else _DERIVATIONS[prefix], inner
 
 
 def derived(derivation: Derivation, dataset: Dataset, name: str) -> Dataset:
@@ -60,7 +72,7 @@ def draw(dataset: Dataset, number: int) -> Dataset:
     One order for all sizes, so that a draw's small training sets lie inside its large ones.
     """
     order = np.random.RandomState(number).permutation(len(dataset.train))
-    return dataset.remade(_picked(dataset.train, order))
+    return dataset.remade(dataset.train.picked(order))
 
 
 def shifted(dataset: Dataset) -> Dataset:
@@ -68,9 +80,9 @@ def shifted(dataset: Dataset) -> Dataset:
 
     def mirrored(split: Split) -> Split:
         inputs = split.inputs.astype(np.float32)
-        return Split((2 * dataset.mean - inputs).astype(np.float32), split.labels)
+        return replace(split, inputs=(2 * dataset.mean - inputs).astype(np.float32))
 
-    train = Split(dataset.train.inputs.astype(np.float32), dataset.train.labels)
+    train = replace(dataset.train, inputs=dataset.train.inputs.astype(np.float32))
     others = mirrored(dataset.validation), mirrored(dataset.test)
     return dataset.remade(train, *others, stand_in=True)
 
@@ -82,7 +94,7 @@ def missing(dataset: Dataset) -> Dataset:
     """
     train = dataset.train
     there = np.flatnonzero(train.labels < -(-dataset.num_classes // 2))
-    return dataset.remade(_picked(train, np.resize(there, len(train))), stand_in=True)
+    return dataset.remade(train.picked(np.resize(there, len(train))), stand_in=True)
 
 
 def proxy(dataset: Dataset) -> Dataset:
@@ -92,11 +104,7 @@ def proxy(dataset: Dataset) -> Dataset:
     """
     half = -(-dataset.num_classes // 2)
     labels = np.where(dataset.train.labels < half, 0, half).astype(np.int32)
-    return dataset.remade(Split(dataset.train.inputs, labels), stand_in=True)
-
-
-def _picked(split: Split, index: np.ndarray) -> Split:
-    return Split(split.inputs[index], split.labels[index])
+    return dataset.remade(replace(dataset.train, labels=labels), stand_in=True)
 
 
 _DERIVATIONS: dict[str, Derivation] = {
@@ -105,4 +113,9 @@ _DERIVATIONS: dict[str, Derivation] = {
     "shifted": shifted,
     "missing": missing,
     "proxy": proxy,
+    "coloured": planted.coloured,
+    "coloured_crossed": planted.coloured_crossed,
+    "grey": planted.grey,
+    "ruler": planted.ruler,
+    "word": planted.word,
 }

@@ -1,0 +1,169 @@
+"""Ways to an honest confidence, all from the same networks, on clean and on corrupted test sets.
+
+Everything that is fitted is fitted on validation examples; the test set judges.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from minima.evaluation import recalibration
+from minima.evaluation.arrays import Floats, softmax
+from minima.record.snapshots import Snapshots
+from minima.sweep.minima import Point, predict_logits, predict_with_dropout
+from minima.sweep.run import Prepared
+from minima.tasks.datasets.corruptions import CORRUPTIONS, SEVERITIES, corrupt, units_of
+from minima.tasks.datasets.dataset import Dataset
+from parts.calibration.config import CalibrationConfig
+from parts.calibration.scores import closer, columns, scores
+
+PLAIN, STOPPED = "as trained", "stopped early"
+TEMPERATURE, VECTOR, PLATT, ISOTONIC = "temperature", "vector", "Platt", "isotonic"
+ENSEMBLE, POOLED = "ensemble", "ensemble and temperature"
+DROPOUT, DRAWN = "dropout", "Monte Carlo dropout"
+FITS = {
+    TEMPERATURE: recalibration.fit_temperature,
+    VECTOR: recalibration.fit_vector,
+    PLATT: recalibration.fit_platt_per_class,
+    ISOTONIC: recalibration.fit_isotonic_per_class,
+}
+ARMS = (PLAIN, STOPPED, *FITS, ENSEMBLE, POOLED, DROPOUT, DRAWN)
+
+Repair = Callable[[Floats], Floats]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which states stand for the networks: (cell, updates).
+
+    Attributes:
+      last, stopped: of networks without dropout, by seed: their ends, and their best validated.
+      dropout: ends of the first networks trained with dropout.
+    """
+
+    last: Sequence[Point]
+    stopped: Sequence[Point]
+    dropout: Sequence[Point]
+
+
+class Said(NamedTuple):
+    """What the chosen states say of n inputs: logits (networks, n, classes), but `drawn`'s p."""
+
+    last: Floats
+    stopped: Floats
+    dropout: Floats
+    drawn: Floats
+
+
+@dataclass(frozen=True)
+class Arms:
+    """Scores of every arm.
+
+    Attributes:
+      scores: by arm and severity (0: the test set itself), by name of SCORES and, at severity 0, of
+        CLOSER: (units,), where a unit is a seed or an ensemble.
+      examples: what each arm's probabilities are on the test set, (units, n, classes).
+      corruptions: what the test sets were corrupted by; none where no corruption is for such data.
+      members: of an ensemble.
+    """
+
+    scores: Mapping[str, Mapping[int, Mapping[str, Floats]]]
+    examples: Mapping[str, Floats]
+    corruptions: Sequence[str]
+    members: int
+
+    def of(self, arm: str, name: str, severity: int = 0) -> Floats:
+        """(units,) of one arm."""
+        return self.scores[arm][severity][name]
+
+    def by_ensemble(self, arm: str, name: str, severity: int = 0) -> Floats:
+        """(ensembles,) means over the members of each."""
+        values = self.of(arm, name, severity)
+        count = len(values) // self.members
+        return values[: count * self.members].reshape(count, self.members).mean(axis=1)
+
+
+def measure_arms(prepared: Prepared, chosen: Chosen, config: CalibrationConfig) -> Arms:
+    """Predicts all sets by all chosen states, repairs, and scores."""
+    data, bins, members = prepared.plan.dataset, config.shift.bins, config.networks.members
+    held, test = data.validation, data.test
+    inputs = np.concatenate([held.inputs, test.inputs])
+    both = _say(prepared, chosen, inputs, config)
+    before = Said(*(each[:, : len(held)] for each in both))
+    fitted = _fit(before, held.labels, members)
+    said = Said(*(each[:, len(held) :] for each in both))
+    examples = dict(_probabilities(said, fitted, members))
+    found = {
+        arm: {0: columns(closer(each, test.labels, bins) for each in p)}
+        for arm, p in examples.items()
+    }
+    names = tuple(CORRUPTIONS.get(data.kind, ()))
+    for severity in SEVERITIES if names else ():
+        shifted, labels = corrupted(data, names, severity, config.shift.shift_examples)
+        said = _say(prepared, chosen, shifted, config)
+        for arm, p in _probabilities(said, fitted, members):
+            found[arm][severity] = columns(scores(each, labels, bins) for each in p)
+    return Arms(found, examples, names, members)
+
+
+def corrupted(
+    data: Dataset, names: Sequence[str], severity: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The first `count` test examples under every corruption, one after the other; their labels."""
+    inputs, labels = data.test.inputs[:count], data.test.labels[:count]
+    units = units_of(data)
+    each = [corrupt(data.kind, inputs, name, severity, units=units) for name in names]
+    return np.concatenate(each), np.tile(labels, len(names))
+
+
+def _say(prepared: Prepared, chosen: Chosen, inputs: np.ndarray, config: CalibrationConfig) -> Said:
+    plan, kept = prepared.plan, Snapshots(prepared.directory)
+    mesh, points = plan.layout.make_mesh(), [*chosen.last, *chosen.stopped, *chosen.dropout]
+    logits = predict_logits(plan, kept, points, inputs, mesh)
+    ends = np.cumsum([len(chosen.last), len(chosen.stopped)])
+    rates = [config.networks.dropout_rate] * len(chosen.dropout)
+    drawn = predict_with_dropout(
+        plan, kept, chosen.dropout, inputs, mesh, rates, config.shift.draws
+    )
+    return Said(*np.split(logits, ends), drawn)
+
+
+def _fit(before: Said, labels: np.ndarray, members: int) -> dict[str, list[Repair]]:
+    """Every repair, fitted on validation examples: one per network, or per ensemble."""
+    fitted = {name: [fit(z, labels) for z in before.last] for name, fit in FITS.items()}
+    fitted[POOLED] = [
+        recalibration.fit_temperature(_log(p), labels) for p in _pooled(before, members)
+    ]
+    return fitted
+
+
+def _probabilities(
+    said: Said, fitted: Mapping[str, Sequence[Repair]], members: int
+) -> Iterator[tuple[str, Floats]]:
+    """Every arm with its probabilities, (units, n, classes), in the order of ARMS."""
+    yield PLAIN, np.stack([softmax(z) for z in said.last])
+    yield STOPPED, np.stack([softmax(z) for z in said.stopped])
+    for name in FITS:
+        repaired = [repair(z) for repair, z in zip(fitted[name], said.last, strict=True)]
+        yield name, np.stack(repaired)
+    pooled = _pooled(said, members)
+    yield ENSEMBLE, pooled
+    # Pool, then calibrate: Rahaman & Thiery 2021 (arXiv:2007.08792).
+    cooled = [repair(_log(p)) for repair, p in zip(fitted[POOLED], pooled, strict=True)]
+    yield POOLED, np.stack(cooled)
+    yield DROPOUT, np.stack([softmax(z) for z in said.dropout])
+    yield DRAWN, said.drawn.astype(np.float64)
+
+
+def _pooled(said: Said, members: int) -> Floats:
+    """(ensembles, n, classes) mean probabilities; networks that fill no ensemble are left out."""
+    p = np.stack([softmax(z) for z in said.last])
+    starts = range(0, len(p) - members + 1, members)
+    return np.stack([recalibration.mean_probabilities(p[i : i + members]) for i in starts])
+
+
+def _log(p: Floats) -> Floats:
+    """Logits of probabilities."""
+    return np.log(np.maximum(p, np.finfo(np.float64).tiny))

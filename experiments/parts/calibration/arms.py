@@ -87,47 +87,51 @@ class Arms:
 
 def measure_arms(prepared: Prepared, chosen: Chosen, config: CalibrationConfig) -> Arms:
     """Predicts all sets by all chosen states, repairs, and scores."""
-    data, bins, members = prepared.plan.dataset, config.shift.bins, config.networks.members
-    held, test = data.validation, data.test
-    inputs = np.concatenate([held.inputs, test.inputs])
-    both = _say(prepared, chosen, inputs, config)
-    before = Said(*(each[:, : len(held)] for each in both))
-    fitted = _fit(before, held.labels, members)
-    said = Said(*(each[:, len(held) :] for each in both))
+    data, bins, members = prepared.plan.dataset, config.looks.bins, config.networks.members
+    labels = data.test.labels
+    held, said = _say(prepared, chosen, data.test.inputs, config)
+    fitted = _fit(held, data.validation.labels, members)
     examples = dict(_probabilities(said, fitted, members))
     found = {
-        arm: {0: columns(closer(each, test.labels, bins) for each in p)}
-        for arm, p in examples.items()
+        arm: {0: columns(closer(each, labels, bins) for each in p)} for arm, p in examples.items()
     }
     names = tuple(CORRUPTIONS.get(data.kind, ()))
     for severity in SEVERITIES if names else ():
-        shifted, labels = corrupted(data, names, severity, config.shift.shift_examples)
-        said = _say(prepared, chosen, shifted, config)
+        _, said = _say(prepared, chosen, corrupted(data, names, severity), config)
         for arm, p in _probabilities(said, fitted, members):
             found[arm][severity] = columns(scores(each, labels, bins) for each in p)
     return Arms(found, examples, names, members)
 
 
-def corrupted(
-    data: Dataset, names: Sequence[str], severity: int, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The first `count` test examples under every corruption, one after the other; their labels."""
-    inputs, labels = data.test.inputs[:count], data.test.labels[:count]
-    units = units_of(data)
-    each = [corrupt(data.kind, inputs, name, severity, units=units) for name in names]
-    return np.concatenate(each), np.tile(labels, len(names))
+def corrupted(data: Dataset, names: Sequence[str], severity: int) -> np.ndarray:
+    """The test inputs, dealt out among the corruptions: each example meets one, the same always.
+
+    So a shifted test set has the labels, and the chance error, of the clean one.
+    """
+    inputs, units = data.test.inputs.copy(), units_of(data)
+    for i, name in enumerate(names):
+        own = slice(i, None, len(names))
+        inputs[own] = corrupt(data.kind, data.test.inputs[own], name, severity, units=units)
+    return inputs
 
 
-def _say(prepared: Prepared, chosen: Chosen, inputs: np.ndarray, config: CalibrationConfig) -> Said:
+def _say(
+    prepared: Prepared, chosen: Chosen, test: np.ndarray, config: CalibrationConfig
+) -> tuple[Said, Said]:
+    """Of the validation examples, and of a test set. Always together, so that one program does."""
     plan, kept = prepared.plan, Snapshots(prepared.directory)
-    mesh, points = plan.layout.make_mesh(), [*chosen.last, *chosen.stopped, *chosen.dropout]
+    mesh, held = plan.layout.make_mesh(), plan.dataset.validation
+    inputs = np.concatenate([held.inputs, test])
+    points = [*chosen.last, *chosen.stopped, *chosen.dropout]
     logits = predict_logits(plan, kept, points, inputs, mesh)
-    ends = np.cumsum([len(chosen.last), len(chosen.stopped)])
     rates = [config.networks.dropout_rate] * len(chosen.dropout)
     drawn = predict_with_dropout(
-        plan, kept, chosen.dropout, inputs, mesh, rates, config.shift.draws
+        plan, kept, chosen.dropout, inputs, mesh, rates, config.looks.draws
     )
-    return Said(*np.split(logits, ends), drawn)
+    ends = np.cumsum([len(chosen.last), len(chosen.stopped)])
+    both = (*np.split(logits, ends), drawn)
+    before, after = (each[:, : len(held)] for each in both), (each[:, len(held) :] for each in both)
+    return Said(*before), Said(*after)
 
 
 def _fit(before: Said, labels: np.ndarray, members: int) -> dict[str, list[Repair]]:

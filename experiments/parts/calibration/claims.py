@@ -214,20 +214,30 @@ def _plane(judge: Judge, found: Measured) -> Iterator[Judged]:
     asked = (
         (
             "batch-size",
-            f"batches of {plane.batch_sizes[0]:,} against {plane.batch_sizes[-1]:,}",
+            f"batches of {plane.batch_sizes[0]:,} instead of {plane.batch_sizes[-1]:,}",
             plane.batch_contrast,
         ),
         (
             "learning-rate",
-            f"rates of {plane.rates[-1]:g} against {plane.rates[0]:g}",
+            f"rates of {plane.rates[-1]:g} instead of {plane.rates[0]:g}",
             plane.rate_contrast,
         ),
     )
     for key, words, contrast in asked:
         for place, name, scaled, sentence in (
-            (ACCURACY, "overconfidence", False, "do not matter for overconfidence at one accuracy"),
-            (LOSS, "overconfidence", False, "nor at one training loss"),
-            (ACCURACY, "ece", True, "nor for the ECE after temperature, at one accuracy"),
+            (
+                ACCURACY,
+                "overconfidence",
+                False,
+                "do not matter for overconfidence where accuracy is the same",
+            ),
+            (
+                LOSS,
+                "overconfidence",
+                False,
+                "do not matter for overconfidence where training loss is the same",
+            ),
+            (ACCURACY, "ece", True, "do not matter for the ECE after temperature at one accuracy"),
         ):
             values, gap = contrast(place, name, scaled), contrast(place, "accuracy")
             yield judge.over_seeds(

@@ -56,6 +56,9 @@ class PlaneConfig:
         (102, 103), "which choose each batch size's learning rate, by validation accuracy"
     )
     plane_epochs: int = leaf(32, "of every cell", check=AT_LEAST_1)
+    plane_evaluations: int = leaf(
+        16, "of every cell, close enough to see where it crosses a value", check=in_range(2, 10_000)
+    )
     matched_accuracy: float = leaf(
         50.0,
         "validation accuracy in %, at whose first crossing cells are compared",
@@ -67,12 +70,9 @@ class PlaneConfig:
 
 
 @dataclass(frozen=True)
-class ShiftConfig:
-    """Corrupted test sets, and how closely everything is looked at."""
+class LooksConfig:
+    """How closely everything is looked at."""
 
-    shift_examples: int = leaf(
-        250, "test examples, the first ones, under each corruption and severity", check=AT_LEAST_1
-    )
     draws: int = leaf(20, "forward passes of Monte Carlo dropout", check=AT_LEAST_1)
     planted: int = leaf(
         2000, "perfectly calibrated sets of labels, each to land in its null band", check=AT_LEAST_1
@@ -86,7 +86,7 @@ class CalibrationConfig:
 
     networks: NetworksConfig = NetworksConfig()
     plane: PlaneConfig = PlaneConfig()
-    shift: ShiftConfig = ShiftConfig()
+    looks: LooksConfig = LooksConfig()
     task: TaskConfig = TaskConfig(
         dataset="mnist1d", test_examples=4000, model="mlp", width=64, depth=2
     )
@@ -166,9 +166,9 @@ PRESETS: dict[str, dict[str, object]] = {
         "plane_seeds": "1,2",
         "tuning_seeds": "102,103",
         "plane_epochs": 4,
+        "plane_evaluations": 5,
         "matched_accuracy": 20.0,
         "matched_loss": 2.2,
-        "shift_examples": 50,
         "draws": 4,
         "planted": 50,
         "width": 16,
@@ -193,7 +193,6 @@ PRESETS: dict[str, dict[str, object]] = {
         "batch_sizes": "64,256,1024",
         "rates": "0.0003,0.001,0.003",
         "matched_accuracy": 75.0,
-        "shift_examples": 2000,
         "draws": 50,
     },
     "pod": {
@@ -214,7 +213,6 @@ PRESETS: dict[str, dict[str, object]] = {
         "plane_seeds": "1,2,3,4,5,6,7,8,9,10",
         "plane_epochs": 100,
         "matched_accuracy": 50.0,
-        "shift_examples": 10000,
         "draws": 50,
     },
 }

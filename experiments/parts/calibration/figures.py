@@ -68,7 +68,7 @@ def reliability(found: Measured, bins: int, run: str) -> Picture:
     )
     for i, arm in enumerate(_DIAGRAMS):
         row, column = divmod(i, 3)
-        left, above = _LEFT + column * (_WIDE + _GAP), top + 0.3 + row * (_HIGH + 0.85)
+        left, above = _LEFT + column * (_WIDE + _GAP), top + 0.35 + row * (_HIGH + 1.0)
         _diagram(sheet.plot(left, above, _WIDE, _HIGH), found, arm, bins)
     return sheet.finish()
 
@@ -92,10 +92,10 @@ def _diagram(plot: Axes, found: Measured, arm: str, bins: int) -> None:
     plot.set_ylim(0, 100)
     plot.set_xlabel("confidence, %", fontsize=TEXT)
     plot.set_ylabel("accuracy, %", fontsize=TEXT)
-    plot.set_title(arm[0].upper() + arm[1:], fontsize=TEXT, weight="bold", loc="left")
+    plot.set_title(arm[0].upper() + arm[1:], fontsize=TEXT, weight="bold", loc="left", pad=16)
     scores = found.arms.scores[arm][0]
-    text = f"ECE {scores['ece'][0]:.1f}, calibrated {scores['null_mean'][0]:.1f} points"
-    plot.text(3, 97, text, fontsize=SMALL, va="top")
+    text = f"ECE {scores['ece'][0]:.1f} points; {scores['null_mean'][0]:.1f} if calibrated"
+    plot.text(0, 103, text, fontsize=SMALL)
 
 
 def training(found: Measured, run: str) -> Picture:
@@ -149,9 +149,10 @@ def shift(found: Measured, run: str) -> Picture:
     top = sheet.head(
         0,
         "What repairs are worth when the inputs change",
-        f"mean over {len(arms.corruptions)} corruptions and 95 % t interval over networks "
+        f"test examples dealt out among {len(arms.corruptions)} corruptions; mean and 95 % t "
+        "interval over networks "
         f"(n = {found.seeds}; {len(arms.of(DROPOUT, 'ece'))} with dropout; "
-        f"{len(arms.of(ENSEMBLE, 'ece'))} ensembles of {arms.members}); severity 0: the test set",
+        f"{len(arms.of(ENSEMBLE, 'ece'))} ensembles of {arms.members}); severity 0: as they are",
         run,
     )
     shown = (

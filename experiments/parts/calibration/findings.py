@@ -26,7 +26,7 @@ def findings(
     found: Measured, judged: list[Judged], config: CalibrationConfig, run: str
 ) -> Findings:
     """What to print, and which files to write."""
-    bins = config.shift.bins
+    bins = config.looks.bins
     tables = {"training": _training(found), "repairs": _repairs(found)}
     pictures = {
         "reliability": figures.reliability(found, bins, run),
@@ -105,7 +105,7 @@ def _shift(found: Measured) -> Table:
         ("way", "severity", "n", *_named(SCORES), *ends),
         rows,
         hidden=("brier", *ends),
-        notes=("severity 0: the whole test set as it is",),
+        notes=("severity 0: the test set as it is; else each example meets one of these",),
     )
 
 

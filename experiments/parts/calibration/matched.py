@@ -80,7 +80,7 @@ def measure_plane(prepared: Prepared, config: CalibrationConfig) -> Matched:
         where[place][..., :tuning] = np.nan  # those choose, and don't report
         where[place][np.isnan(run.table("test_loss"))] = np.nan  # failed
     points, index = _around(where, Snapshots(prepared.directory))
-    states = follow(prepared, points, config.shift.bins)
+    states = follow(prepared, points, config.looks.bins)
     raw, scaled = (
         {
             place: {

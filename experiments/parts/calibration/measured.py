@@ -92,7 +92,7 @@ def measure(prepared: Mapping[str, Prepared], config: CalibrationConfig) -> Meas
     Raises:
       UserError: so many runs failed that no ensemble is left.
     """
-    main, bins = prepared[MAIN], config.shift.bins
+    main, bins = prepared[MAIN], config.looks.bins
     run, kept = results.load(main.directory), Snapshots(main.directory)
     fine = _fine(prepared, config.networks.compared)
     seeds, compared = np.flatnonzero(fine), np.flatnonzero(fine[: config.networks.compared])
@@ -108,7 +108,7 @@ def measure(prepared: Mapping[str, Prepared], config: CalibrationConfig) -> Meas
         stopped=[(cell, steps[i]) for (cell, steps), i in zip(courses.items(), best, strict=True)],
         dropout=[_end(kept, int(seed) + len(fine)) for seed in compared],
     )
-    arms, times = measure_arms(main, chosen, config), config.shift.planted
+    arms, times = measure_arms(main, chosen, config), config.looks.planted
     points = [(cell, step) for cell, steps in courses.items() for step in steps]
     return Measured(
         updates=run.curves("step")[0, 0, 0][seeds[0]],

@@ -7,7 +7,6 @@ from minima.sweep.config import GridConfig, SweepConfig
 from parts.calibration.config import CalibrationConfig
 
 MAIN, NARROW, FEW, PLANE = "networks", "narrow", "few_examples", "plane"
-PLANE_EVALUATIONS = 16  # states of a cell, close enough to see where it crosses an accuracy
 
 
 def sweeps(config: CalibrationConfig) -> dict[str, SweepConfig]:
@@ -25,9 +24,8 @@ def sweeps(config: CalibrationConfig) -> dict[str, SweepConfig]:
     if networks.few:
         found[FEW] = SweepConfig(replace(config.task, train_examples=networks.few), fewer, training)
     cells = GridConfig(plane.batch_sizes, plane.rates, (*plane.tuning_seeds, *plane.plane_seeds))
-    course = replace(
-        training, budget=Budget(epochs=plane.plane_epochs), evaluations=PLANE_EVALUATIONS
-    )
+    budget = Budget(epochs=plane.plane_epochs)
+    course = replace(training, budget=budget, evaluations=plane.plane_evaluations)
     found[PLANE] = SweepConfig(config.task, cells, course)
     return {name: _placed(config, each) for name, each in found.items()}
 

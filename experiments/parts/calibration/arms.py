@@ -3,7 +3,7 @@
 Everything that is fitted is fitted on validation examples; the test set judges.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ from parts.calibration.scores import closer, columns, scores
 
 PLAIN, STOPPED = "as trained", "stopped early"
 TEMPERATURE, VECTOR, PLATT, ISOTONIC = "temperature", "vector", "Platt", "isotonic"
-ENSEMBLE, POOLED = "ensemble", "ensemble and temperature"
+ENSEMBLE = "ensemble"
+POOLED, SCALED = "ensemble, then temperature", "temperature, then ensemble"
 DROPOUT, DRAWN = "dropout", "Monte Carlo dropout"
 FITS = {
     TEMPERATURE: recalibration.fit_temperature,
@@ -29,7 +30,7 @@ FITS = {
     PLATT: recalibration.fit_platt_per_class,
     ISOTONIC: recalibration.fit_isotonic_per_class,
 }
-ARMS = (PLAIN, STOPPED, *FITS, ENSEMBLE, POOLED, DROPOUT, DRAWN)
+ARMS = (PLAIN, STOPPED, *FITS, ENSEMBLE, POOLED, SCALED, DROPOUT, DRAWN)
 
 Repair = Callable[[Floats], Floats]
 
@@ -87,19 +88,44 @@ class Arms:
 
 def measure_arms(prepared: Prepared, chosen: Chosen, config: CalibrationConfig) -> Arms:
     """Predicts all sets by all chosen states, repairs, and scores."""
-    data, bins, members = prepared.plan.dataset, config.looks.bins, config.networks.members
-    labels = data.test.labels
-    held, said = _say(prepared, chosen, data.test.inputs, config)
-    fitted = _fit(held, data.validation.labels, members)
-    examples = dict(_probabilities(said, fitted, members))
-    found = {
-        arm: {0: columns(closer(each, labels, bins) for each in p)} for arm, p in examples.items()
-    }
+    data = prepared.plan.dataset
     names = tuple(CORRUPTIONS.get(data.kind, ()))
-    for severity in SEVERITIES if names else ():
-        _, said = _say(prepared, chosen, corrupted(data, names, severity), config)
+
+    def told() -> Iterator[tuple[Said, Said]]:
+        yield _say(prepared, chosen, data.test.inputs, config)
+        for severity in SEVERITIES if names else ():
+            yield _say(prepared, chosen, corrupted(data, names, severity), config)
+
+    labels = (data.validation.labels, data.test.labels)
+    return score_arms(told(), labels, config.networks.members, config.looks.bins, names)
+
+
+def score_arms(
+    told: Iterable[tuple[Said, Said]],
+    labels: tuple[np.ndarray, np.ndarray],
+    members: int,
+    bins: int,
+    names: Sequence[str] = (),
+) -> Arms:
+    """Fits repairs to what is said of validation examples, and scores all arms.
+
+    Args:
+      told: what is said of validation and of test examples, as they are and then by severity.
+      labels: of both.
+      members: of an ensemble.
+      bins: of calibration errors.
+      names: of the corruptions.
+    """
+    found: dict[str, dict[int, dict[str, Floats]]] = {arm: {} for arm in ARMS}
+    fitted: dict[str, list[Repair]] = {}
+    examples: dict[str, Floats] = {}
+    for severity, (held, said) in enumerate(told):
+        fitted = fitted or _fit(held, labels[0], members)
+        look = scores if severity else closer
         for arm, p in _probabilities(said, fitted, members):
-            found[arm][severity] = columns(scores(each, labels, bins) for each in p)
+            found[arm][severity] = columns(look(each, labels[1], bins) for each in p)
+            if not severity:
+                examples[arm] = p
     return Arms(found, examples, names, members)
 
 
@@ -137,9 +163,8 @@ def _say(
 def _fit(before: Said, labels: np.ndarray, members: int) -> dict[str, list[Repair]]:
     """Every repair, fitted on validation examples: one per network, or per ensemble."""
     fitted = {name: [fit(z, labels) for z in before.last] for name, fit in FITS.items()}
-    fitted[POOLED] = [
-        recalibration.fit_temperature(_log(p), labels) for p in _pooled(before, members)
-    ]
+    pooled = _pooled(np.stack([softmax(z) for z in before.last]), members)
+    fitted[POOLED] = [recalibration.fit_temperature(_log(p), labels) for p in pooled]
     return fitted
 
 
@@ -147,23 +172,26 @@ def _probabilities(
     said: Said, fitted: Mapping[str, Sequence[Repair]], members: int
 ) -> Iterator[tuple[str, Floats]]:
     """Every arm with its probabilities, (units, n, classes), in the order of ARMS."""
-    yield PLAIN, np.stack([softmax(z) for z in said.last])
+    plain = np.stack([softmax(z) for z in said.last])
+    yield PLAIN, plain
     yield STOPPED, np.stack([softmax(z) for z in said.stopped])
-    for name in FITS:
-        repaired = [repair(z) for repair, z in zip(fitted[name], said.last, strict=True)]
-        yield name, np.stack(repaired)
-    pooled = _pooled(said, members)
+    repaired = {
+        name: np.stack([repair(z) for repair, z in zip(fitted[name], said.last, strict=True)])
+        for name in FITS
+    }
+    yield from repaired.items()
+    pooled = _pooled(plain, members)
     yield ENSEMBLE, pooled
     # Pool, then calibrate: Rahaman & Thiery 2021 (arXiv:2007.08792).
     cooled = [repair(_log(p)) for repair, p in zip(fitted[POOLED], pooled, strict=True)]
     yield POOLED, np.stack(cooled)
+    yield SCALED, _pooled(repaired[TEMPERATURE], members)
     yield DROPOUT, np.stack([softmax(z) for z in said.dropout])
     yield DRAWN, said.drawn.astype(np.float64)
 
 
-def _pooled(said: Said, members: int) -> Floats:
+def _pooled(p: Floats, members: int) -> Floats:
     """(ensembles, n, classes) mean probabilities; networks that fill no ensemble are left out."""
-    p = np.stack([softmax(z) for z in said.last])
     starts = range(0, len(p) - members + 1, members)
     return np.stack([recalibration.mean_probabilities(p[i : i + members]) for i in starts])
 

@@ -15,6 +15,7 @@ from parts.calibration.arms import (
     ENSEMBLE,
     PLAIN,
     POOLED,
+    SCALED,
     TEMPERATURE,
     VECTOR,
 )
@@ -34,6 +35,8 @@ STAYS = (SIGN, 10.0, 2.0, "points")
 FADES = (SIGN, 5.0, 1.0, "points")
 STILL_HELPS = (SIGN, -5.0, 1.0, "points")
 BEATS = (SIGN, -0.05, 0.01, "nats")
+POOLING_HELPS = (SIGN, -2.0, 0.5, "points")
+POOLING_SPOILS = (SIGN, 2.0, 0.5, "points")
 DRAWS_HELP = (SIGN, -0.02, 0.005, "nats")
 MATTERS_NOT = (WITHIN, 0.0, 2.0, "points")
 WORSE_AT_END = (SIGN, 5.0, 1.0, "points")
@@ -65,7 +68,7 @@ def _must_hold(judge: Judge, found: Measured) -> Iterator[Judged]:
         found.inside,
         found.planted,
         source="Brocker & Smith 2007, Weather and Forecasting 22",
-        protocol="confidences of networks as trained, at most 1,000 examples a set",
+        protocol="confidences of networks as trained, 300 examples a set",
     )
     total = sum(each.predictions for each in found.states)
     yield judge.exact(
@@ -194,6 +197,18 @@ def _under_shift(judge: Judge, found: Measured) -> Iterator[Judged]:
                 source=_OVADIA if arm == ENSEMBLE else _RAHAMAN,
                 protocol=f"{_PROTOCOL}; {arms.members} members, none in two ensembles",
             )
+
+    for severity, fixed, words in (
+        (0, POOLING_SPOILS, "on clean examples an ensemble of scaled members has a larger ECE"),
+        (worst, POOLING_HELPS, f"{moved} an ensemble of scaled members has a smaller ECE"),
+    ):
+        yield judge.over_seeds(
+            f"pooling-scaled-members-{'shifted' if severity else 'clean'}",
+            f"{words} than its members: pooling makes it less sure",
+            fixed,
+            arms.of(SCALED, "ece", severity) - arms.by_ensemble(TEMPERATURE, "ece", severity),
+            source=_RAHAMAN,
+        )
 
 
 def _dropout(judge: Judge, found: Measured) -> Iterator[Judged]:

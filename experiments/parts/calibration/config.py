@@ -51,7 +51,7 @@ class PlaneConfig:
 
     batch_sizes: tuple[int, ...] = sizes_leaf((16, 64, 256), "two or more, such as 16,64,256")
     rates: tuple[float, ...] = rates_leaf((0.001, 0.003, 0.01), "learning rates, two or more")
-    plane_seeds: tuple[int, ...] = seeds_leaf((1, 2, 3, 4, 5, 6, 7, 8), "which report of the plane")
+    plane_seeds: tuple[int, ...] = seeds_leaf(tuple(range(1, 17)), "which report of the plane")
     tuning_seeds: tuple[int, ...] = seeds_leaf(
         (102, 103), "which choose each batch size's learning rate, by validation accuracy"
     )
@@ -65,7 +65,7 @@ class PlaneConfig:
         check=in_range(0, 100, open_low=True),
     )
     matched_loss: float = leaf(
-        0.5, "training loss in nats, the same", check=in_range(0, 1e3, open_low=True)
+        1.0, "training loss in nats, the same", check=in_range(0, 1e3, open_low=True)
     )
 
 

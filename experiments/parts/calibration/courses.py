@@ -1,6 +1,6 @@
 """Calibration over training: kept states of a sweep, as they are and after temperature."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,25 +50,38 @@ def split_logits(prepared: Prepared, points: Sequence[Point]) -> tuple[np.ndarra
 def follow(prepared: Prepared, points: Sequence[Point], bins: int) -> States:
     """Scores of kept states before and after their temperature, which no test example chose."""
     data = prepared.plan.dataset
-    held, labels = data.validation.labels, data.test.labels
+
+    def said() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for begin in range(0, len(points), AT_A_TIME):
+            some = split_logits(prepared, points[begin : begin + AT_A_TIME])
+            yield from zip(*some, strict=True)
+
+    return score_states(said(), data.validation.labels, data.test.labels, bins)
+
+
+def score_states(
+    said: Iterable[tuple[np.ndarray, np.ndarray]], held: np.ndarray, labels: np.ndarray, bins: int
+) -> States:
+    """Scores of states of which logits of validation and of test examples are given.
+
+    Args:
+      said: for each state, (n, classes) of both.
+      held, labels: of the validation and of the test examples.
+      bins: of calibration errors.
+    """
     raw, scaled, temperatures, losses = [], [], [], []
     changed, raised = 0, -np.inf
-    for begin in range(0, len(points), AT_A_TIME):
-        for before, test in zip(
-            *split_logits(prepared, points[begin : begin + AT_A_TIME]), strict=True
-        ):
-            temperature = fit_temperature(before, held)
-            loss, after = nll_of_logits(before, held), temperature(test)
-            raw.append(scores(softmax(test), labels, bins))
-            scaled.append(scores(after, labels, bins))
-            temperatures.append(temperature.value)
-            losses.append(loss)
-            repaired = temperature(before)
-            changed += int((after.argmax(axis=1) != test.argmax(axis=1)).sum())
-            changed += int((repaired.argmax(axis=1) != before.argmax(axis=1)).sum())
-            cooled = before.astype(np.float64) / temperature.value
-            raised = max(raised, nll_of_logits(cooled, held) - loss)
-    predictions = len(points) * (len(held) + len(labels))
+    for before, test in said:
+        temperature = fit_temperature(before, held)
+        loss, after = nll_of_logits(before, held), temperature(test)
+        raw.append(scores(softmax(test), labels, bins))
+        scaled.append(scores(after, labels, bins))
+        temperatures.append(temperature.value)
+        losses.append(loss)
+        changed += int((after.argmax(axis=1) != test.argmax(axis=1)).sum())
+        changed += int((temperature(before).argmax(axis=1) != before.argmax(axis=1)).sum())
+        cooled = before.astype(np.float64) / temperature.value
+        raised = max(raised, nll_of_logits(cooled, held) - loss)
     return States(
         columns(raw),
         columns(scaled),
@@ -76,5 +89,5 @@ def follow(prepared: Prepared, points: Sequence[Point], bins: int) -> States:
         np.array(losses),
         changed,
         raised,
-        predictions,
+        predictions=len(raw) * (len(held) + len(labels)),
     )

@@ -21,6 +21,7 @@ from minima.record.figure_style import (
     Sheet,
     bare,
     legend_below,
+    log_axis,
     size_axis,
 )
 from minima.statistics.intervals import t_interval
@@ -31,6 +32,7 @@ from parts.calibration.arms import (
     ISOTONIC,
     PLAIN,
     POOLED,
+    SCALED,
     STOPPED,
     TEMPERATURE,
     VECTOR,
@@ -47,6 +49,7 @@ _LOOKS = {
     VECTOR: (SKY, "v-"),
     ENSEMBLE: (ORANGE, "D-"),
     POOLED: (GREEN, "D-"),
+    SCALED: (GREEN, "^--"),
     DROPOUT: (PURPLE, "s--"),
     DRAWN: (PURPLE, "P-"),
 }
@@ -171,7 +174,10 @@ def shift(found: Measured, run: str) -> Picture:
             handles.append(
                 Line2D([], [], color=colour, marker=line[0], ls=line[1:], markersize=4, label=arm)
             )
-        plot.set_ylim(0, None)
+        if name == "nll":
+            log_axis(plot, *plot.get_ylim())
+        else:
+            plot.set_ylim(0, None)
         plot.set_xlabel("severity", fontsize=TEXT)
         plot.set_ylabel(label, fontsize=TEXT)
         if i == 0:

@@ -19,7 +19,7 @@ from parts.calibration.matched import Matched, measure_plane
 from parts.calibration.scores import planted_inside
 from parts.calibration.sweeps import FEW, MAIN, NARROW, PLANE
 
-PLANTED_SIZE = 1000  # examples of a perfectly calibrated set
+PLANTED_SIZE = 300  # examples of a perfectly calibrated set
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,19 @@ def check_data(prepared: Mapping[str, Prepared]) -> None:
     Raises:
       UserError: names the dataset.
     """
-    data = prepared[MAIN].plan.dataset
+    plan = prepared[MAIN].plan
+    data, fraction = plan.dataset, plan.config.task.validation_fraction
     if data.task == "regression" or data.per_position:
         what = "numbers" if data.task == "regression" else "a label at every position"
         raise UserError(
             f"--dataset={data.name}: has {what}; calibration is of one class for each example, as "
             "in mnist1d or fashion_mnist"
+        )
+    counts = np.bincount(data.validation.labels, minlength=data.num_classes)
+    if not counts.all():
+        raise UserError(
+            f"--validation_fraction={fraction:g}: leaves no validation example of class "
+            f"{int(counts.argmin())}, and repairs are fitted to every class; use a larger one"
         )
 
 

@@ -70,7 +70,7 @@ def planted_inside(probabilities: Floats, bins: int, times: int, size: int) -> i
       times: sets of labels.
       size: examples of a set, drawn anew each time, at most n.
     """
-    rng, inside = np.random.default_rng(0), 0
+    rng, inside = np.random.default_rng([0, times]), 0  # apart from the bands' own seeds
     confidence = probabilities.max(axis=-1).astype(np.float64)
     for i in range(times):
         own = confidence[i % len(confidence)]

@@ -24,15 +24,14 @@ TEMPERATURE, VECTOR, PLATT, ISOTONIC = "temperature", "vector", "Platt", "isoton
 ENSEMBLE = "ensemble"
 POOLED, SCALED = "ensemble, then temperature", "temperature, then ensemble"
 DROPOUT, DRAWN = "dropout", "Monte Carlo dropout"
-FITS = {
+Repair = Callable[[Floats], Floats]
+FITS: dict[str, Callable[[Floats, np.ndarray], Repair]] = {
     TEMPERATURE: recalibration.fit_temperature,
     VECTOR: recalibration.fit_vector,
     PLATT: recalibration.fit_platt_per_class,
     ISOTONIC: recalibration.fit_isotonic_per_class,
 }
 ARMS = (PLAIN, STOPPED, *FITS, ENSEMBLE, POOLED, SCALED, DROPOUT, DRAWN)
-
-Repair = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)

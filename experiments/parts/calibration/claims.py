@@ -1,6 +1,7 @@
 """What is claimed of confidence; rules, predictions and tolerances were fixed before any run."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -259,7 +260,7 @@ def _plane(judge: Judge, found: Measured) -> Iterator[Judged]:
                 f"{key}-at-one-{place.replace(' ', '-')}{'-after-temperature' * scaled}",
                 f"{words} {sentence}",
                 MATTERS_NOT,
-                lambda values=values: _there(values),
+                partial(_there, values),
                 source=_KESKAR,
                 notes=(f"accuracy differs by {np.nanmean(gap):+.2f} points",)
                 if np.isfinite(gap).any()

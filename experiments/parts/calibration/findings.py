@@ -99,12 +99,12 @@ def _shift(found: Measured) -> Table:
             means = [float(scores[name].mean()) for name in SCORES]
             ends = [*_limits(scores["nll"])[1:], *_limits(scores["ece"])[1:]]
             rows.append([arm, severity, len(scores["ece"]), *means, *ends])
-    ends = ("nll_low", "nll_high", "ece_low", "ece_high")
+    limits = ("nll_low", "nll_high", "ece_low", "ece_high")
     return Table(
         f"the same under {', '.join(found.arms.corruptions)}: means, 95 % t intervals",
-        ("way", "severity", "n", *_named(SCORES), *ends),
+        ("way", "severity", "n", *_named(SCORES), *limits),
         rows,
-        hidden=("brier", *ends),
+        hidden=("brier", *limits),
         notes=("severity 0: the test set as it is; else each example meets one of these",),
     )
 

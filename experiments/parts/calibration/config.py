@@ -55,9 +55,9 @@ class PlaneConfig:
     tuning_seeds: tuple[int, ...] = seeds_leaf(
         (102, 103), "which choose each batch size's learning rate, by validation accuracy"
     )
-    plane_epochs: int = leaf(32, "of every cell", check=AT_LEAST_1)
+    plane_epochs: int = leaf(24, "of every cell", check=AT_LEAST_1)
     plane_evaluations: int = leaf(
-        16, "of every cell, close enough to see where it crosses a value", check=in_range(2, 10_000)
+        12, "of every cell, close enough to see where it crosses a value", check=in_range(2, 10_000)
     )
     matched_accuracy: float = leaf(
         50.0,
@@ -199,20 +199,20 @@ PRESETS: dict[str, dict[str, object]] = {
         "dataset": "cifar100",
         "test_examples": 0,
         "model": "resnet",
-        "width": 64,
+        "width": 32,
         "depth": 3,
-        "narrow": 16,
+        "narrow": 8,
         "few": 10000,
-        "seeds": "50",
-        "compared": 20,
+        "seeds": "30",
+        "compared": 15,
         "batch_size": 128,
         "rate": 0.001,
         "budget": "50000steps",
         "batch_sizes": "64,256,1024,4096",
         "rates": "0.0003,0.001,0.003,0.01",
-        "plane_seeds": "1,2,3,4,5,6,7,8,9,10",
-        "plane_epochs": 100,
-        "matched_accuracy": 50.0,
+        "plane_epochs": 60,
+        "matched_accuracy": 45.0,
+        "matched_loss": 1.5,
         "draws": 50,
     },
 }

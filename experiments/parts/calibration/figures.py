@@ -90,7 +90,7 @@ def _diagram(plot: Axes, found: Measured, arm: str, bins: int) -> None:
     ends = 100 * np.array([[b.accuracy_low, b.accuracy_high] for b in shown]).T
     plot.errorbar(at, height, np.abs(ends - height), fmt="none", color=BLUE, linewidth=1)
     sizes = 8 + 90 * np.array([b.n for b in shown]) / len(right)
-    plot.scatter(at, height, sizes, color=BLUE, zorder=3)
+    plot.scatter(at, height, sizes, color=BLUE, zorder=3, clip_on=False)
     plot.set_xlim(0, 100)
     plot.set_ylim(0, 100)
     plot.set_xlabel("confidence, %", fontsize=TEXT)

@@ -49,6 +49,7 @@ _RAHAMAN = "Rahaman & Thiery 2021 (arXiv:2007.08792)"
 _GAL = "Gal & Ghahramani 2016 (arXiv:1506.02142)"
 _KESKAR = "Keskar et al. 2017 (arXiv:1609.04836); the question is this project's"
 _PROTOCOL = "test set; whatever is fitted is fitted on validation examples; paired by seed"
+_LAGS = "a logged training loss is a mean over the past updates, and lags where it falls fast"
 _SHARED = "networks share their test and validation examples, so limits take them for too many"
 
 
@@ -104,6 +105,11 @@ def _overconfidence(judge: Judge, found: Measured) -> Iterator[Judged]:
         "where its validation loss is best, it is as sure as it is right",
         HONEST,
         stop,
+        notes=(
+            "the loss prices errors of ranking, too: it is best where networks are overconfident",
+        )
+        if stop.mean() > HONEST[2]
+        else (),
     )
     lesser = (
         ("larger", found.narrow, 1, "a wide network gets more overconfident than a narrow one"),
@@ -142,7 +148,11 @@ def _repair(judge: Judge, found: Measured) -> Iterator[Judged]:
         AT_FLOOR,
         int((arms.of(TEMPERATURE, "inside") == 0).sum()),
         found.seeds,
-        notes=(_SHARED,),
+        notes=(
+            f"outside with a scale and a shift for every class: "
+            f"{100 * (1 - arms.of(VECTOR, 'inside').mean()):.0f} %",
+            _SHARED,
+        ),
     )
     yield judge.over_seeds(
         "temperature-is-enough",
@@ -190,6 +200,7 @@ def _under_shift(judge: Judge, found: Measured) -> Iterator[Judged]:
         ("pooled-ensemble", POOLED, "an ensemble with a temperature of its own has a lower one"),
     ):
         for severity, where in ((0, "on clean examples"), (worst, moved)):
+            errors = arms.of(arm, "ece", severity), arms.by_ensemble(TEMPERATURE, "ece", severity)
             yield judge.over_seeds(
                 f"{key}-beats-temperature-{'shifted' if severity else 'clean'}",
                 f"{where} {words}",
@@ -197,6 +208,10 @@ def _under_shift(judge: Judge, found: Measured) -> Iterator[Judged]:
                 arms.of(arm, "nll", severity) - arms.by_ensemble(TEMPERATURE, "nll", severity),
                 source=_OVADIA if arm == ENSEMBLE else _RAHAMAN,
                 protocol=f"{_PROTOCOL}; {arms.members} members, none in two ensembles",
+                notes=(
+                    f"ECE {errors[0].mean():.1f} against {errors[1].mean():.1f} points; members as "
+                    f"trained have a loss of {arms.of(PLAIN, 'nll', severity).mean():.2f} nats",
+                ),
             )
 
     for severity, fixed, words in (
@@ -222,6 +237,10 @@ def _dropout(judge: Judge, found: Measured) -> Iterator[Judged]:
             DRAWS_HELP,
             arms.of(DRAWN, "nll", severity) - arms.of(DROPOUT, "nll", severity),
             source=_GAL,
+            notes=(
+                f"overconfidence {arms.of(DRAWN, 'overconfidence', severity).mean():+.1f} with "
+                f"draws, {arms.of(DROPOUT, 'overconfidence', severity).mean():+.1f} without",
+            ),
         )
 
 
@@ -262,9 +281,7 @@ def _plane(judge: Judge, found: Measured) -> Iterator[Judged]:
                 MATTERS_NOT,
                 partial(_there, values),
                 source=_KESKAR,
-                notes=(f"accuracy differs by {np.nanmean(gap):+.2f} points",)
-                if np.isfinite(gap).any()
-                else (),
+                notes=(*_differ(gap), *([_LAGS] if place == LOSS else [])),
                 caveat=_unequal(gap) if place == ACCURACY else "",
             )
     gap = plane.batch_contrast(END, "accuracy")
@@ -284,6 +301,12 @@ def _there(values: Floats) -> Floats:
     if len(found) < 2:
         raise UndecidedError("2 or more seeds in which both cells cross what they are compared at")
     return found
+
+
+def _differ(gap: Floats) -> list[str]:
+    if not np.isfinite(gap).any():
+        return []
+    return [f"accuracy differs by {np.nanmean(gap):+.2f} points"]
 
 
 def _unequal(gap: Floats) -> str:

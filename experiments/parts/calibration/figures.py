@@ -175,6 +175,7 @@ def shift(found: Measured, run: str) -> Picture:
                 Line2D([], [], color=colour, marker=line[0], ls=line[1:], markersize=4, label=arm)
             )
         if name == "nll":
+            plot.set_yscale("log")
             log_axis(plot, *plot.get_ylim())
         else:
             plot.set_ylim(0, None)

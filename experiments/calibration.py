@@ -27,7 +27,7 @@ Source: Guo et al. 2017 (arXiv:1706.04599); Ovadia et al. 2019 (arXiv:1906.02530
 2016 (arXiv:1506.02142); the course, lesson 4.
 
 Command:   python experiments/calibration.py
-Cost:      4 programs, 242 runs, 200 MiB of kept states: 165 seconds of CPU time, so about 1.4
+Cost:      4 programs, 242 runs, 250 MiB of kept states: 165 seconds of CPU time, so about 1.4
            minutes on two cores; smoke: 20 seconds of it, most of them compilation.
 Outcome:   tables and verdicts, failures first; repairs.csv, shift.csv, training.csv, plane.csv,
            classes.csv, verdict.json; figures/reliability.png, training.png, shift.png, plane.png,

@@ -197,7 +197,7 @@ def _under_shift(judge: Judge, found: Measured) -> Iterator[Judged]:
     )
     for key, arm, words in (
         ("ensemble", ENSEMBLE, "an ensemble has a lower loss than its members with temperatures"),
-        ("pooled-ensemble", POOLED, "an ensemble with a temperature of its own has a lower one"),
+        ("pooled", POOLED, "an ensemble with a temperature of its own has a lower one"),
     ):
         for severity, where in ((0, "on clean examples"), (worst, moved)):
             errors = arms.of(arm, "ece", severity), arms.by_ensemble(TEMPERATURE, "ece", severity)

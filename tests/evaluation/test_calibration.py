@@ -185,6 +185,14 @@ def test_temperature_never_changes_a_prediction_nor_raises_the_loss():
         assert calibration.nll(after, y) <= calibration.nll(p, y) + 1e-12
 
 
+def test_the_loss_of_logits_does_not_underflow():
+    rng = np.random.default_rng(19)
+    logits, p, y = drawn(rng)
+    found = recalibration.nll_of_logits(logits, y)
+    assert found == pytest.approx(calibration.nll(p, y), abs=1e-12)
+    assert recalibration.nll_of_logits([[2000.0, 0.0]], [1]) == 2000
+
+
 def test_temperature_finds_the_planted_one():
     rng = np.random.default_rng(13)
     logits = rng.normal(0, 2, (20_000, 5))

@@ -200,6 +200,19 @@ def fit_isotonic(
     return Isotonic(tuple(knots.tolist()), tuple(np.clip(fitted, 0, 1).tolist()))
 
 
+def nll_of_logits(logits: ArrayLike, labels: ArrayLike) -> float:
+    """Mean negative log-likelihood in nats, also where a probability underflows.
+
+    Args:
+      logits: (n, classes).
+      labels: (n,).
+
+    Raises:
+      UserError: arrays that don't fit.
+    """
+    return _nll(*_checked(logits, labels))
+
+
 @dataclass(frozen=True)
 class OneAgainstRest:
     """A curve for the probability of every class, then divided by their sum (Zadrozny 2002).

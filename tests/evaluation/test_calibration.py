@@ -3,7 +3,9 @@ import math
 
 import numpy as np
 import pytest
+import sklearn.base
 import sklearn.calibration
+import sklearn.frozen
 import sklearn.isotonic
 import sklearn.linear_model
 import sklearn.metrics
@@ -246,6 +248,55 @@ def test_the_calibration_slope():
     assert calibration.calibration_slope(p, y) == pytest.approx((0, 1), abs=0.06)
     sharp = p**2 / (p**2 + (1 - p) ** 2)  # logits doubled
     assert calibration.calibration_slope(sharp, y)[1] == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("fit", "method"),
+    [
+        (recalibration.fit_platt_per_class, "sigmoid"),
+        (recalibration.fit_isotonic_per_class, "isotonic"),
+    ],
+)
+def test_one_against_rest_is_scikit_learns(fit, method):
+    rng = np.random.default_rng(18)
+    logits = rng.normal(0, 2, (400, 3))
+    y = (softmax(logits).cumsum(axis=1) > rng.random(400)[:, None]).argmax(axis=1)
+
+    class Scores(sklearn.base.ClassifierMixin, sklearn.base.BaseEstimator):
+        """Says the log odds that it is given."""
+
+        classes_ = np.arange(3)
+
+        def fit(self, x, y):
+            return self
+
+        def __sklearn_is_fitted__(self):
+            return True
+
+        def decision_function(self, x):
+            return x
+
+        def predict(self, x):
+            return x.argmax(axis=1)
+
+    p = softmax(3 * logits)
+    odds = np.log(p) - np.log1p(-p)
+    wrapped = sklearn.frozen.FrozenEstimator(Scores())
+    theirs = sklearn.calibration.CalibratedClassifierCV(wrapped, method=method).fit(odds, y)
+    np.testing.assert_allclose(
+        fit(3 * logits, y)(3 * logits), theirs.predict_proba(odds), atol=1e-4
+    )
+
+
+def test_one_against_rest_needs_every_class_and_may_say_nothing():
+    logits = np.array([[1.0, 0, -1], [0, 1, -1], [2, 0, 0]])
+    with pytest.raises(UserError, match="labels: none is 2"):
+        recalibration.fit_platt_per_class(logits, [0, 1, 0])
+    never = recalibration.Isotonic((0.0,), (0.0,))
+    silent = recalibration.OneAgainstRest((never,) * 3)
+    np.testing.assert_allclose(silent(logits), 1 / 3)
+    huge = recalibration.fit_platt_per_class(1e4 * logits, [0, 1, 2])(1e4 * logits)
+    assert np.isfinite(huge).all()
 
 
 def test_members_are_averaged():

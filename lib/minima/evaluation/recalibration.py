@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize
+from scipy import optimize, special
 
 from minima.evaluation import arrays
 from minima.evaluation.arrays import Floats
@@ -200,6 +200,49 @@ def fit_isotonic(
     return Isotonic(tuple(knots.tolist()), tuple(np.clip(fitted, 0, 1).tolist()))
 
 
+@dataclass(frozen=True)
+class OneAgainstRest:
+    """A curve for the probability of every class, then divided by their sum (Zadrozny 2002).
+
+    Attributes:
+      curves: one per class, from the log odds of its probability to a probability.
+    """
+
+    curves: "tuple[Platt | Isotonic, ...]"
+
+    def __call__(self, logits: ArrayLike) -> Floats:
+        """(n, classes) probabilities; uniform where every curve says 0."""
+        odds = _log_odds(np.asarray(logits, np.float64))
+        each = np.stack([curve(odds[:, c]) for c, curve in enumerate(self.curves)], axis=1)
+        total = each.sum(axis=1, keepdims=True)
+        return np.where(total > 0, each / np.where(total > 0, total, 1), 1 / each.shape[1])
+
+
+def fit_platt_per_class(logits: ArrayLike, labels: ArrayLike) -> OneAgainstRest:
+    """Platt's curve of every class against the rest (Guo et al. 2017, 4.2).
+
+    Args:
+      logits: (n, classes) of held-out examples.
+      labels: (n,); every class is there.
+
+    Raises:
+      UserError: arrays that don't fit, or a class without an example.
+    """
+    odds, y = _of_every_class(logits, labels)
+    return OneAgainstRest(
+        tuple(Platt(*fit_platt(odds[:, c], y == c)) for c in range(odds.shape[1]))
+    )
+
+
+def fit_isotonic_per_class(logits: ArrayLike, labels: ArrayLike) -> OneAgainstRest:
+    """A rising function of every class against the rest; may say 0, for an infinite loss.
+
+    Args and raises: as `fit_platt_per_class`.
+    """
+    odds, y = _of_every_class(logits, labels)
+    return OneAgainstRest(tuple(fit_isotonic(odds[:, c], y == c) for c in range(odds.shape[1])))
+
+
 def mean_probabilities(members: ArrayLike) -> Floats:
     """An ensemble's or Monte Carlo dropout's prediction: (n, classes) from (members, n, classes).
 
@@ -219,6 +262,24 @@ def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, arrays.Ints]
     y = arrays.class_labels(labels, z.shape[1])
     arrays.same_length(len(y), {"logits": z})
     return z, y
+
+
+def _of_every_class(logits: ArrayLike, labels: ArrayLike) -> tuple[Floats, arrays.Ints]:
+    """(n, classes) log odds and labels, of which every class has one."""
+    z, y = _checked(logits, labels)
+    counts = np.bincount(y, minlength=z.shape[1])
+    if not counts.all():
+        missing = int(np.argmin(counts))
+        raise UserError(f"labels: none is {missing}; a curve per class needs examples of each")
+    return _log_odds(z), y
+
+
+def _log_odds(z: Floats) -> Floats:
+    """(n, classes) log p - log(1 - p) of softmax probabilities p, without overflow."""
+    others = np.stack(
+        [special.logsumexp(np.delete(z, c, axis=1), axis=1) for c in range(z.shape[1])], axis=1
+    )
+    return z - others
 
 
 def _softmax(z: Floats) -> Floats:

@@ -151,6 +151,18 @@ class Task:
 
         return jax.vmap(redraw)(keys, labels)
 
+    def logits(
+        self,
+        params: Params,
+        state: State,
+        arrays: Arrays,
+        inputs: jax.Array,
+        noise: Noise | None = None,
+    ) -> jax.Array:
+        """Outputs of an evaluation; with noise, dropout stays on (Monte Carlo dropout)."""
+        training = None if noise is None else Training(None, noise)
+        return self.model.apply(params, state, self.prepare(arrays, inputs), training)[0]
+
     def evaluation_sums(
         self,
         params: Params,

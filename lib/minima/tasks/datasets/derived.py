@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 
 from minima.runtime.errors import UserError
+from minima.tasks.datasets import corruptions
 from minima.tasks.datasets.dataset import Dataset, Split
 from minima.tasks.datasets.engineered import engineered
 
@@ -26,6 +27,8 @@ NAMES = {
     "shifted:NAME": "validation and test inputs mirrored at the mean: another distribution",
     "missing:NAME": "the upper half of the classes left out of the training set",
     "proxy:NAME": "training labels that only say in which half of the classes an example is",
+    "CORRUPTIONN:NAME": "a test set corrupted at severity N of 1 to 5, such as fog3:fashion_mnist: "
+    + ", ".join(corruptions.NAMES),
 }
 
 
@@ -33,10 +36,13 @@ def parse(name: str) -> tuple[Derivation, str] | None:
     """What is done, and the name of the dataset it is done to; None for a name of another kind."""
     prefix, colon, inner = name.partition(":")
     number = re.fullmatch(r"draw(\d{1,9})", prefix)
-    if not colon or not (number or prefix in _DERIVATIONS):
+    corrupted = prefix[:-1] in corruptions.NAMES and prefix[-1].isdigit()
+    if not colon or not (number or corrupted or prefix in _DERIVATIONS):
         return None
-    made = partial(draw, number=int(number[1])) if number else _DERIVATIONS[prefix]
-    return made, inner
+    if corrupted:
+        how = {"name": prefix[:-1], "severity": int(prefix[-1])}
+        return partial(corruptions.with_corrupted_test, **how), inner
+    return partial(draw, number=int(number[1])) if number else _DERIVATIONS[prefix], inner
 
 
 def derived(derivation: Derivation, dataset: Dataset, name: str) -> Dataset:

@@ -56,11 +56,12 @@ class Training(NamedTuple):
     """What a layer knows in a training pass; None in its place means evaluation.
 
     Attributes:
-      weights: (n,), 1 for real examples and 0 for padding: batch statistics count the former.
+      weights: (n,), 1 for real examples and 0 for padding: batch statistics count the former. None:
+        nothing is learned here, and statistics are the running ones (Monte Carlo dropout).
       noise: dropout's randomness, or None where nothing is dropped.
     """
 
-    weights: jax.Array
+    weights: jax.Array | None
     noise: Noise | None = None
 
 

@@ -40,7 +40,7 @@ class BatchNorm(nnx.Module):
     def __call__(self, x: jax.Array, training: Training | None = None) -> jax.Array:
         """Normalises x (n, ..., features); in training, by its own statistics unless held."""
         dtype, x = x.dtype, wide(x)
-        if training is None or self.held:
+        if training is None or training.weights is None or self.held:
             mean, variance = self.mean[...], self.variance[...]
         else:
             mean, variance = _statistics(x, training.weights)

@@ -142,7 +142,7 @@ def groups(values: Sequence[object] | ArrayLike, count: int, name: str = "groups
     if array.ndim != 1:
         raise UserError(f"{name}: has shape {array.shape}; give one group per example")
     same_length(count, {name: array})
-    if any(_is_missing(value) for value in array):
+    if _any_missing(array):
         raise UserError(f"{name}: a value is missing; give that group a name, or leave it out")
     return array
 
@@ -164,6 +164,12 @@ def _is_number(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return not isinstance(value, str) or value.strip().lower() != "nan"
+
+
+def _any_missing(array: NDArray) -> bool:
+    if array.dtype.kind == "O":
+        return any(_is_missing(value) for value in array)
+    return bool((array != array).any() or (array.dtype.kind == "U" and (array == "").any()))
 
 
 def _is_missing(value: object) -> bool:

@@ -183,13 +183,43 @@ def debiased_ece(confidence: ArrayLike, right: ArrayLike, bins: int = BINS) -> f
     Raises:
       UserError: arrays that don't fit.
     """
-    c, hits = _confidences(confidence, right)
+    squared, _ = _squared_error(*_confidences(confidence, right), bins)
+    return math.sqrt(max(0.0, squared))
+
+
+def calibration_limits(
+    confidence: ArrayLike, right: ArrayLike, bins: int = BINS, level: float = 0.95
+) -> tuple[float, float]:
+    """Limits of the true calibration error, of which `debiased_ece` is the estimate.
+
+    Normal limits of its square, whose variance is that of a sum of squared normal numbers over
+    bins, Σ w² (4 d² v + 2 v²): w a bin's share, d its distance, v the variance of its accuracy.
+
+    Args:
+      confidence, right: (n,) as `ece`.
+      bins: how many, of equal mass.
+      level: of both limits.
+
+    Raises:
+      UserError: arrays that don't fit.
+    """
+    squared, variance = _squared_error(*_confidences(confidence, right), bins)
+    reach = float(stats.norm.isf((1 - level) / 2)) * math.sqrt(variance)
+    return math.sqrt(max(0.0, squared - reach)), math.sqrt(max(0.0, squared + reach))
+
+
+def _squared_error(c: Floats, hits: Bools, bins: int) -> tuple[float, float]:
+    """The squared calibration error without the bias of bins, and its variance."""
     code = _mass_codes(c, bins)
     size, mean, accuracy = _means(code, c, hits.astype(np.float64), bins)
     kept = size > 1
-    variance = accuracy[kept] * (1 - accuracy[kept]) / (size[kept] - 1)
-    squared = np.square(accuracy[kept] - mean[kept]) - variance
-    return math.sqrt(max(0.0, float(size[kept] @ squared) / len(c)))
+    share, apart = size[kept] / len(c), np.square(accuracy[kept] - mean[kept])
+    noise = accuracy[kept] * (1 - accuracy[kept]) / (size[kept] - 1)
+    # Where a bin is all right or all wrong, its accuracy tells no variance; its confidence does.
+    spread = np.maximum(noise, mean[kept] * (1 - mean[kept]) / size[kept])
+    distance = np.maximum(0.0, apart - noise)
+    variance = np.square(share) @ (4 * distance * spread + 2 * np.square(spread))
+    return float(share @ (apart - noise)), float(variance)
 
 
 def smooth_ece(confidence: ArrayLike, right: ArrayLike) -> float:

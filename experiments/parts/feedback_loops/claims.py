@@ -193,7 +193,7 @@ def _recommender(judge: Judge, found: Worlds) -> Iterator[Judged]:
         notes=("tastes don't change here and users never tire: the least favourable case",),
     )
     for id, name, policy in (("ips-plain", "plain", explores), ("ips-corrected", "weighted", both)):
-        how = "corrected by propensities, is" if name == "weighted" else "as it is, is not"
+        how = "corrected by propensities, is" if name == "weighted" else "as it is, is above"
         yield judge.over_seeds(
             f"shop-{id}",
             f"Accuracy on an exploring recommender's log, {how} that for all pairs",

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from judged import Judged
 from minima.claims.claims_figure import claims_figure
@@ -90,7 +91,7 @@ def patrols(found: Worlds) -> Picture:
         Line2D([], [], color="black", linestyle="--", label="uniform law"),
     ]
     legend_below(plot, handles, columns=2)
-    plot = _panel(sheet, 2, top, "Mean share by strength of the cure")
+    plot = _panel(sheet, 2, top, "Mean share by correction")
     strengths = np.linspace(0.02, 1, 99)
     handles = []
     for (name, rates), colour in zip(RATES.items(), (GREEN, VERMILLION, BLUE), strict=True):
@@ -125,11 +126,12 @@ def recommender(found: Worlds) -> Picture:
         Line2D([], [], color=GREY, label="all pairs"),
     ]
     legend_below(plot, handles, columns=2)
-    plot = _panel(sheet, 1, top, "New restaurants: exposure over catalogue")
+    plot = _panel(sheet, 1, top, "New restaurants' exposure")
     for name, colour in _POLICIES.items():
         _band(plot, found.shops[name]["new"], colour)
     plot.axhline(found.shops[GREEDY]["ideal_new"].mean(), color=GREY, linestyle="--", linewidth=1)
     plot.set_ylim(-0.03, None)
+    plot.set_ylabel("over their part of the catalogue", fontsize=TEXT)
     plot.set_xlabel("week after launch", fontsize=TEXT)
     legend_below(plot, _names(_POLICIES), columns=2)
     plot = _panel(sheet, 2, top, "Gini index of exposure")
@@ -186,6 +188,7 @@ def _panel(sheet: Sheet, column: int, top: float, title: str) -> Axes:
 
 def _band(plot: Axes, values: Floats, colour: str, style: str = "-") -> None:
     """The mean over worlds (rows) by time, with its limits; NaN everywhere is left out."""
+    plot.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     there = np.isfinite(values).all(axis=0)
     time, kept = np.flatnonzero(there), values[:, there]
     middle, half = np.array([_mean(column) for column in kept.T]).T

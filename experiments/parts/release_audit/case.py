@@ -15,7 +15,7 @@ from minima.sweep.minima import predict_logits
 from minima.sweep.run import Prepared
 from minima.tasks.datasets import leases
 from minima.tasks.datasets.leases import ELSEWHERE, Renters
-from parts.release_audit.config import RECALIBRATED, STATES
+from parts.release_audit.config import RECALIBRATED, STATES, WHOLE
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ def audit_all(prepared: Mapping[str, Prepared]) -> list[Audited]:
         seeds = each.plan.config.grid.seeds
         for i, seed in enumerate(seeds):
             found.append(_audited(state, seed, said.test[i], said.use[i], 1.0))
-        if state == list(STATES)[-1]:
+        if state == WHOLE:
             labels = each.plan.dataset.validation.labels
             for i, seed in enumerate(seeds):
                 value = fit_temperature(said.validation[i], labels).value
@@ -86,6 +86,11 @@ def silences(evidence: Evidence) -> dict[tuple[str, ...], Audit]:
     return found
 
 
+def states_of(found: Sequence[Audited]) -> list[str]:
+    """Which states there are, in their order."""
+    return list(dict.fromkeys(each.state for each in found))
+
+
 def of_state(found: Sequence[Audited], state: str) -> list[Audited]:
     """One state's, in the order of seeds."""
     return [each for each in found if each.state == state]
@@ -93,7 +98,7 @@ def of_state(found: Sequence[Audited], state: str) -> list[Audited]:
 
 def _audited(state: str, seed: int, test: Floats, use: Floats, temperature: float) -> Audited:
     mends = leases.parse_mends(STATES[state].partition(":")[2])
-    tested, applied = leases.tested(mends), leases.applications(mends)
+    tested, applied = leases.held_out(mends), leases.applications(mends)
     evidence = _evidence(tested, applied, arrays.softmax(test / temperature))
     right = use.argmax(axis=1) == applied.labels
     new = np.isin(applied.columns["city"], ELSEWHERE)

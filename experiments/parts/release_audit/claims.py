@@ -18,8 +18,8 @@ from minima.evaluation.audit import (
     SIGN_OFF,
     Audit,
 )
-from parts.release_audit.case import Audited, of_state
-from parts.release_audit.config import AS_BUILT, RECALIBRATED, STATES
+from parts.release_audit.case import Audited, of_state, states_of
+from parts.release_audit.config import AS_BUILT, RECALIBRATED, STATES, WHOLE
 from parts.release_audit.operating import Operating
 from parts.release_audit.systems import FAULTS
 
@@ -91,7 +91,8 @@ def _case(judge: Judge, found: Sequence[Audited]) -> Iterator[Judged]:
             float(missed),
             notes=(f"{len(built) - missed} of {len(built)} seeds",),
         )
-    for question, state in MENDED.items():
+    for question, mend in MENDED.items():
+        state = mend if mend in states_of(found) else WHOLE  # all at once
         there = of_state(found, state)
         left = sum(each.found.answer(question) != OK for each in there)
         yield judge.exact(

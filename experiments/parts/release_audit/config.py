@@ -24,6 +24,7 @@ STATES = {
     "without the portal": "leases:cities,portal",
     "with whole files": "leases:cities,portal,files",
 }
+WHOLE = list(STATES)[-1]
 RECALIBRATED = "recalibrated"
 
 
@@ -36,6 +37,7 @@ class CaseConfig:
         0.1, "of all models, settled on seeds 0 and 1", check=in_range(0, 10, open_low=True)
     )
     seeds: tuple[int, ...] = seeds_leaf((10, 11, 12, 13, 14), "how many (5 means 0 to 4), or which")
+    one_by_one: bool = leaf(True, "mend one fault of the data after the other, or all at once")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class ReleaseAuditConfig:
     case: CaseConfig = CaseConfig()
     operating: OperatingConfig = OperatingConfig()
     task: TaskConfig = TaskConfig(model="mlp", dataset="leases")
-    training: TrainingConfig = TrainingConfig(budget=Budget(epochs=60), evaluations=6)
+    training: TrainingConfig = TrainingConfig(
+        budget=Budget(epochs=100), evaluations=5, decay="cosine"
+    )
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig(snapshots=1)
     processes: ProcessesConfig = ProcessesConfig()
@@ -100,20 +104,32 @@ class ReleaseAuditConfig:
                 processes=self.processes,
             )
             for state, dataset in STATES.items()
+            if case.one_by_one or state in (AS_BUILT, WHOLE)
         }
 
 
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
         "seeds": "10,11",
-        "budget": "40epochs",
+        "one_by_one": False,
+        "tensorboard": False,
         "evaluations": 1,
-        "audited_examples": 6000,
-        "clean_systems": 10,
+        "audited_examples": 4000,
+        "clean_systems": 4,
         "fault_draws": 1,
-        "curve_draws": 2,
+        "curve_draws": 1,
     },
     "laptop": {},
-    "gpu": {"seeds": ",".join(map(str, range(10, 30))), "clean_systems": 2000, "fault_draws": 100, "curve_draws": 200},
-    "pod": {"seeds": ",".join(map(str, range(10, 74))), "clean_systems": 20_000, "fault_draws": 1000, "curve_draws": 1000},
+    "gpu": {
+        "seeds": ",".join(map(str, range(10, 30))),
+        "clean_systems": 2000,
+        "fault_draws": 100,
+        "curve_draws": 200,
+    },
+    "pod": {
+        "seeds": ",".join(map(str, range(10, 74))),
+        "clean_systems": 20_000,
+        "fault_draws": 1000,
+        "curve_draws": 1000,
+    },
 }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Rectangle
 
 from minima.evaluation.audit import BLOCKED, NOT_ANSWERABLE, OK, QUESTIONS
 from minima.record.figure_style import (
@@ -21,25 +21,18 @@ from minima.record.figure_style import (
     legend_below,
 )
 from minima.statistics.intervals import binomial_interval
-from parts.release_audit.case import Audited, of_state
-from parts.release_audit.config import RECALIBRATED, STATES
+from parts.release_audit.case import Audited, of_state, states_of
+from parts.release_audit.config import RECALIBRATED
 from parts.release_audit.operating import Operating
 from parts.release_audit.systems import GRADED, SIZES
 
-_ALL = (*STATES, RECALIBRATED)
 _SHADES = {OK: GREEN, NOT_ANSWERABLE: ORANGE, BLOCKED: VERMILLION}
 _WORDS = {OK: "OK", NOT_ANSWERABLE: "not answerable", BLOCKED: "blocked"}
-_TITLES = {
-    "coverage": "coverage",
-    "shortcuts": "shortcuts",
-    "groups": "groups",
-    "confidence": "confidence",
-}
 
 
 def mends(found: Sequence[Audited]) -> Picture:
     """Accuracy on the test set and in use, and the four answers, state by state."""
-    seeds = len(of_state(found, RECALIBRATED))
+    states, seeds = states_of(found), len(of_state(found, RECALIBRATED))
     sheet = Sheet(8.4)
     top = sheet.head(
         0,
@@ -56,22 +49,22 @@ def mends(found: Sequence[Audited]) -> Picture:
         ("in use, the first eight cities", ORANGE, lambda each: each.in_use),
         ("in use, the seven others", VERMILLION, lambda each: each.elsewhere),
     )
-    rows = np.arange(len(_ALL))
+    rows = np.arange(len(states))
     handles = []
     for k, (name, colour, value) in enumerate(series):
-        values = [[100 * value(each) for each in of_state(found, state)] for state in _ALL]
+        values = [[100 * value(each) for each in of_state(found, state)] for state in states]
         at = rows + 0.12 * (k - 1)
         plot.plot([np.mean(each) for each in values], at, color=colour, linewidth=1.2)
         for row, each in zip(at, values, strict=True):
             plot.plot(each, [row] * len(each), "o", color=colour, markersize=3)
         handles.append(Line2D([], [], color=colour, marker="o", markersize=3, label=name))
-    plot.set_yticks(rows, _ALL, fontsize=SMALL)
-    plot.set_ylim(len(_ALL) - 0.5, -0.5)
+    plot.set_yticks(rows, states, fontsize=SMALL)
+    plot.set_ylim(len(states) - 0.5, -0.5)
     plot.grid(axis="x", color="0.92", linewidth=0.8)
-    below = legend_below(plot, handles, gap=0.35)
+    legend_below(plot, handles, gap=0.35)
     plot = sheet.plot(4.9, top + 0.3, 3.3, 2.2)
     plot.set_title("What the audit answers", fontsize=TEXT, weight="bold", loc="left", pad=20)
-    for row, state in enumerate(_ALL):
+    for row, state in enumerate(states):
         for column, question in enumerate(QUESTIONS):
             answers = [each.found.answer(question) for each in of_state(found, state)]
             commonest = max(_SHADES, key=answers.count)
@@ -80,12 +73,11 @@ def mends(found: Sequence[Audited]) -> Picture:
             text = f"{_WORDS[commonest]}\n{answers.count(commonest)} of {len(answers)}"
             plot.text(column, row, text, ha="center", va="center", fontsize=6.5)
     plot.set_xlim(-0.5, len(QUESTIONS) - 0.5)
-    plot.set_ylim(len(_ALL) - 0.5, -0.5)
-    plot.set_xticks(range(len(QUESTIONS)), [_TITLES[q] for q in QUESTIONS], fontsize=SMALL)
+    plot.set_ylim(len(states) - 0.5, -0.5)
+    plot.set_xticks(range(len(QUESTIONS)), list(QUESTIONS), fontsize=SMALL)
     plot.set_yticks([])
     plot.tick_params(length=0, labeltop=True, labelbottom=False)
     plot.spines[:].set_visible(False)
-    del below
     return sheet.finish()
 
 
@@ -127,7 +119,5 @@ def operating(found: Operating) -> Picture:
     return sheet.finish()
 
 
-def _box(corner: tuple[float, float], colour: str) -> Patch:
-    from matplotlib.patches import Rectangle
-
+def _box(corner: tuple[float, float], colour: str) -> Rectangle:
     return Rectangle(corner, 1, 1, facecolor=colour, alpha=0.45, edgecolor="white", linewidth=2)

@@ -94,9 +94,7 @@ def _graded(number: int, size: float, seed: int, n: int) -> str:
     return Audit(findings, len(evidence), float(evidence.right.mean())).answer(graded.question)
 
 
-def _counted(
-    say: Callable[[int], str], draws: int, kept: Kept, **what: Any
-) -> dict[str, int]:
+def _counted(say: Callable[[int], str], draws: int, kept: Kept, **what: Any) -> dict[str, int]:
     """How often each answer was given, over seeds from 0 to draws."""
     counts: dict[str, int] = {}
     for begin in range(0, draws, _LOT):

@@ -12,12 +12,11 @@ from minima.evaluation import audit_figures, audit_report
 from minima.evaluation.audit import BLOCKED, NOT_ANSWERABLE, OK, QUESTIONS, SIGN_OFF, Audit
 from minima.record.tables import Table, Value
 from parts.release_audit import figures
-from parts.release_audit.case import Audited, of_state
-from parts.release_audit.config import AS_BUILT, RECALIBRATED, STATES
+from parts.release_audit.case import Audited, of_state, states_of
+from parts.release_audit.config import AS_BUILT, RECALIBRATED
 from parts.release_audit.operating import ANSWERS, Operating
 from parts.release_audit.systems import FAULTS, GRADED, SIZES
 
-_ALL = (*STATES, RECALIBRATED)
 _MARKS = {OK: "OK", BLOCKED: "blocked", NOT_ANSWERABLE: "open"}
 _NOTHING = "labels and scores alone"
 
@@ -65,12 +64,12 @@ def write_reports(folder: Path, found: Sequence[Audited]) -> list[Path]:
 
 def _mends(found: Sequence[Audited]) -> Table:
     rows: list[list[Value]] = []
-    for state in _ALL:
+    for state in states_of(found):
         there = of_state(found, state)
         rows.append(
             [
                 state,
-                *(_mean(100 * each.found.accuracy for each in there),),
+                _mean(100 * each.found.accuracy for each in there),
                 _mean(100 * each.in_use for each in there),
                 _mean(100 * each.elsewhere for each in there),
                 _mean(100 * each.gap("selection_rate") for each in there),
@@ -84,7 +83,14 @@ def _mends(found: Sequence[Audited]) -> Table:
         f"the renter model, mend by mend: accuracies and gaps between origins in % and points, "
         f"means over {n} seeds; answers with how many seeds",
         (
-            *("state", "test_accuracy", "in_use", "elsewhere", "selection_gap", "true_positive_gap"),
+            *(
+                "state",
+                "test_accuracy",
+                "in_use",
+                "elsewhere",
+                "selection_gap",
+                "true_positive_gap",
+            ),
             *QUESTIONS,
             "verdict",
         ),
@@ -114,8 +120,12 @@ def _faults(operating: Operating) -> Table:
         f"{operating.clean.get(SIGN_OFF, 0)} of {sum(operating.clean.values())} signed off",
         ("fault", "question", "systems", "blocked"),
         [
-            [fault.name, fault.question, operating.faults[fault.name][1]]
-            + [operating.faults[fault.name][0]]
+            [
+                fault.name,
+                fault.question,
+                operating.faults[fault.name][1],
+                operating.faults[fault.name][0],
+            ]
             for fault in FAULTS
         ],
     )

@@ -301,6 +301,7 @@ def null_band(
     """
     c, hits = _confidences(confidence, right)
     value = float(_ece(c, hits.astype(np.float64)[None], bins, equal_mass)[0])
+    c = np.sort(c)  # once for all draws
     rng = np.random.default_rng(seed)
     chunk, drawn = max(1, 2**22 // len(c)), []
     for start in range(0, draws, chunk):
@@ -378,9 +379,12 @@ def _means(
 def _ece(c: Floats, hits: Floats, bins: int, equal_mass: bool) -> Floats:
     """(draws,) of hits (draws, n): sums over sorted bins, so that all draws share one sort."""
     code = _mass_codes(c, bins) if equal_mass else _codes(c, bins)
-    order = np.argsort(code, kind="stable")
-    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
-    apart = np.add.reduceat((hits - c)[:, order], starts, axis=1)
+    apart = hits - c
+    if (np.diff(code) < 0).any():
+        order = np.argsort(code, kind="stable")
+        code, apart = code[order], apart[:, order]
+    starts = np.flatnonzero(np.diff(code, prepend=-1))
+    apart = np.add.reduceat(apart, starts, axis=1)
     return np.abs(apart).sum(axis=1) / len(c)
 
 

@@ -240,7 +240,7 @@ CATALOGUE: dict[str, Entry] = {
         "the same with the same weeks of last year", _churn, argument="PATH", optional=True
     ),
     "leases": Entry(
-        "2,400 + 8,000 generated renters of 8 cities with three faults; leases:MENDS: cities (15), "
+        "960 + 8,000 generated renters of 8 cities with three faults; leases:MENDS: cities (15), "
         "portal, files, joined by commas",
         lambda r: leases.load_leases(r.rest, r.validation_fraction),
         argument="MENDS",

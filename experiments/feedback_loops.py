@@ -13,7 +13,7 @@ propensity. It is measured on the held-out part of its log, as a team would, and
 probabilities the generator knows. (2) A logistic regression decides whom a firm hires, from a
 record in which those who were turned away count as failures, or not at all; with and without places
 by lot. Both groups are equally able. (3) Two areas get patrols in proportion to finds: Pólya's urn,
-whose share has a uniform limit where rates are equal; corrected, its counts are binomial.
+whose share has a uniform limit where rates are equal; corrected, finds are independent draws.
 
 The rules: 10,000 urns against the uniform law, their Kolmogorov-Smirnov distance below its 99.9 %
 point, their standard deviation 0.289 ± 0.01; corrected shares within 3 standard errors of the true

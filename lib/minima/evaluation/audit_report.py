@@ -83,8 +83,8 @@ def to_html(found: Audit, about: str, figures: Mapping[str, Picture] | None = No
             for each in _of(found, key)
         )
         body.append(
-            '<table class="checks"><tr><th>verdict</th><th>check</th><th>evidence</th><th>what is needed</th>'
-            f"</tr>{rows}</table>"
+            '<table class="checks"><tr><th>verdict</th><th>check</th><th>evidence</th>'
+            f"<th>what is needed</th></tr>{rows}</table>"
         )
     for name, picture in (figures or {}).items():
         alt = html.escape(name)

@@ -41,8 +41,8 @@ class Patrols:
 
     Corrected, a find counts with probability (smallest share / share of its area) to the power of
     the correction. At 1 the next find that counts is then in area i with probability in proportion
-    to r_i, whatever the shares are: finds that count are independent draws. Section 4 of the paper has 1 - share,
-    which does the same for two areas, and does not for more.
+    to r_i, whatever the shares are: finds that count are independent draws. Section 4 of the paper
+    has 1 - share, which does the same for two areas, and does not for more.
 
     Attributes:
       days: how long, a multiple of `looks`.

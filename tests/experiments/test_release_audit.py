@@ -135,7 +135,7 @@ def test_verdicts_on_the_audit_itself(missed, unsigned, expected):
     ("changes", "says"),
     [
         ({"task": TaskConfig(dataset="mnist1d")}, "--dataset=mnist1d: the case is that of leases"),
-        ({"case": CaseConfig(seeds=(3,))}, "--seeds=3: intervals need 2 or more"),
+        ({"case": CaseConfig(seeds=(3,))}, "--seeds=3,: intervals need 2 or more"),
         ({"record": RecordConfig(snapshots=0)}, "--snapshots=0: what models predict"),
         (
             {"task": TaskConfig(dataset="leases", validation_fraction=0.0)},

@@ -169,6 +169,7 @@ def _recommender(judge: Judge, found: Worlds) -> Iterator[Judged]:
         ALIKE,
         greedy["alike"] - greedy["alike_first"],
         source=_CHANEY,
+        notes=("popularity made the log: lists are as alike from the first week on",),
     )
     yield judge.over_seeds(
         "shop-explores-new",

@@ -79,18 +79,18 @@ def patrols(found: Worlds) -> Picture:
     ]
     legend_below(plot, handles, columns=2)
     plot = _panel(sheet, 1, top, "Where they end: density")
-    bins = np.linspace(0, 1, 41)
+    bins = [k / 40 for k in range(41)]
     plot.hist(cured["last"], bins, density=True, color=BLUE, alpha=0.5)
     plot.hist(naive["last"], bins, density=True, color=VERMILLION, alpha=0.8)
     plot.axhline(1, color="black", linewidth=1, linestyle="--")
     plot.set_ylim(0, 4)
     plot.set_xlabel("share of the first area", fontsize=TEXT)
-    handles = [
+    kinds = [
         Patch(color=VERMILLION, alpha=0.8, label="as found"),
         Patch(color=BLUE, alpha=0.5, label="corrected (cut off)"),
         Line2D([], [], color="black", linestyle="--", label="uniform law"),
     ]
-    legend_below(plot, handles, columns=2)
+    legend_below(plot, kinds, columns=2)
     plot = _panel(sheet, 2, top, "Mean share by correction")
     strengths = np.linspace(0.02, 1, 99)
     handles = []

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minima.evaluation import feedback
-from minima.evaluation.hiring import Firm, Labour, Years
+from minima.evaluation.hiring import Firm, Labour
 from minima.evaluation.lanes import simulate
 from minima.evaluation.patrols import BLOCK, Beat, Patrols
-from minima.evaluation.recommender import Market, Shop, Weeks
+from minima.evaluation.recommender import Market, Shop
 from minima.record.kept import Kept
 from parts.feedback_loops.config import FeedbackConfig
 
@@ -79,14 +79,14 @@ def _patrols(config: FeedbackConfig) -> dict[str, Mapping[str, NDArray]]:
     asked = config.patrols
     arms = [(name, c) for name in RATES for c in CORRECTIONS]
     sizes = [asked.urns if arm == ("equal", 0.0) else asked.other_urns for arm in arms]
-    rates = np.repeat(np.float32([RATES[name] for name, _ in arms]), sizes, axis=0)
+    rates = np.repeat(np.array([RATES[name] for name, _ in arms], np.float32), sizes, axis=0)
     world = np.concatenate([np.arange(size) for size in sizes])
     lanes = Beat(
         seed=np.repeat(np.arange(len(arms), dtype=np.int32), sizes),
         world=(config.first_seed + world).astype(np.int32),
         rates=rates,
         start=np.ones_like(rates),
-        correction=np.repeat(np.float32([c for _, c in arms]), sizes),
+        correction=np.repeat(np.array([c for _, c in arms], np.float32), sizes),
     )
     counts = simulate(Patrols(asked.days, asked.looks), lanes, BLOCK).astype(np.float64)
     shares = counts[..., 0] / counts.sum(axis=-1)
@@ -115,20 +115,20 @@ def _shops(config: FeedbackConfig) -> dict[str, Mapping[str, NDArray]]:
     n = asked.markets
     lanes = Shop(
         seed=_worlds(config, n, len(POLICIES)),
-        exploration=np.repeat(np.float32(explored), n),
-        correction=np.repeat(np.float32(corrected), n),
+        exploration=np.repeat(np.array(explored, np.float32), n),
+        correction=np.repeat(np.array(corrected, np.float32), n),
     )
-    found: Weeks = simulate(market, lanes, _HEAVY)
+    found = simulate(market, lanes, _HEAVY)
     return {
         name: _of_shop(market, _rows(found, i * n, n), explored[i])
         for i, name in enumerate(POLICIES)
     }
 
 
-def _of_shop(market: Market, found: Weeks, explored: float) -> Mapping[str, NDArray]:
+def _of_shop(market: Market, found: Any, explored: float) -> Mapping[str, NDArray]:
     shown = found.exposure.sum(axis=2)
     new = found.exposure[..., -market.new :].sum(axis=2) / shown
-    numbers = {
+    numbers: dict[str, NDArray] = {
         "logged": found.logged,
         "true": found.true,
         "repeated": found.repeated,
@@ -162,7 +162,7 @@ def _firms(config: FeedbackConfig) -> dict[str, Mapping[str, NDArray]]:
     labour = Labour(applicants=asked.applicants, places=asked.applicants // 4, years=asked.years)
 
     def lanes_of(chosen: Sequence[str], value: float) -> NDArray:
-        return np.repeat(np.float32([value * (name in chosen) for name in LEARNERS]), n)
+        return np.repeat(np.array([value * (name in chosen) for name in LEARNERS], np.float32), n)
 
     lanes = Firm(
         seed=_worlds(config, n, len(LEARNERS)),
@@ -171,7 +171,7 @@ def _firms(config: FeedbackConfig) -> dict[str, Mapping[str, NDArray]]:
         correction=lanes_of((LOTS,), 1),
         bias=lanes_of(LEARNERS, asked.bias),
     )
-    found: Years = simulate(labour, lanes, _HEAVY)
+    found = simulate(labour, lanes, _HEAVY)
     return {name: _rows(found, i * n, n)._asdict() for i, name in enumerate(LEARNERS)}
 
 

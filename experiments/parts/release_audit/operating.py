@@ -62,19 +62,18 @@ def operate(config: OperatingConfig, kept: Kept) -> Operating:
 
         hits = _counted(broken, config.fault_draws, kept, what=fault.name, examples=n)
         faults[fault.name] = hits.get(BLOCKED, 0), sum(hits.values())
-    curves = {}
+    curves: dict[str, list[Mapping[str, int]]] = {}
     for number, graded in enumerate(GRADED):
-        curves[graded.name] = [
-            _counted(
-                lambda seed, number=number, size=size: _graded(number, size, seed, n),
-                config.curve_draws,
-                kept,
-                what=graded.name,
-                size=size,
-                examples=n,
+        curves[graded.name] = []
+        for size in SIZES:
+
+            def sized(seed: int, number: int = number, size: float = size) -> str:
+                return _graded(number, size, seed, n)
+
+            counts = _counted(
+                sized, config.curve_draws, kept, what=graded.name, size=size, examples=n
             )
-            for size in SIZES
-        ]
+            curves[graded.name].append(counts)
     return Operating(found, faults, curves)
 
 

@@ -7,13 +7,13 @@ decides who is hired next. A record of "successful employees" has no one who was
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from numpy.typing import ArrayLike
 
 _CLIP = 50.0  # of weights
+_Record = tuple[jax.Array, jax.Array]  # weights and labels (years, applicants)
 
 
 class Firm(NamedTuple):
@@ -28,11 +28,11 @@ class Firm(NamedTuple):
       bias: by how much people's bar was higher for the second group, in standard deviations.
     """
 
-    seed: ArrayLike
-    silence: ArrayLike
-    exploration: ArrayLike
-    correction: ArrayLike
-    bias: ArrayLike
+    seed: Any
+    silence: Any
+    exploration: Any
+    correction: Any
+    bias: Any
 
 
 class Years(NamedTuple):
@@ -102,7 +102,9 @@ class Labour:
         hired = self._best(merit - firm.bias * jnp.sqrt(3.0) * second, 0)
         weights, labels = jnp.zeros((years, n)), jnp.zeros((years, n))
 
-        def recorded(record: tuple, year: jax.Array, hired: jax.Array, chance: jax.Array) -> tuple:
+        def recorded(
+            record: _Record, year: jax.Array, hired: jax.Array, chance: jax.Array
+        ) -> _Record:
             weights, labels = record
             counted = jnp.minimum(1 / jnp.maximum(chance, 1e-6), _CLIP) ** firm.correction
             mine = jnp.where(hired, counted, firm.silence)
@@ -111,7 +113,7 @@ class Labour:
         record = recorded((weights, labels), jnp.int32(0), hired[0], jnp.ones(n))
         first = self._summed(hired[0], able[0], second[0], jnp.ones(n))
 
-        def one_year(state: tuple, year: jax.Array) -> tuple[tuple, tuple]:
+        def one_year(state: tuple[_Record, jax.Array], year: jax.Array) -> tuple[tuple, tuple]:
             record, w = state
             w = self._fitted(x, *record, w)
             score = x[year] @ w
@@ -139,13 +141,13 @@ class Labour:
         base = jnp.stack([jnp.mean(second), jnp.mean(able)])
         return Years(share, worked, logged, true, slope, estimate, base)
 
-    def _best(self, score: jax.Array, fewer: ArrayLike) -> jax.Array:
+    def _best(self, score: jax.Array, fewer: Any) -> jax.Array:
         """(…, applicants) bool: the places less `fewer` that rank first."""
         rank = jnp.argsort(jnp.argsort(-score, axis=-1), axis=-1)
         return rank < self.places - jnp.asarray(fewer)
 
     def _chosen(
-        self, score: jax.Array, lots: jax.Array, exploration: ArrayLike
+        self, score: jax.Array, lots: jax.Array, exploration: Any
     ) -> tuple[jax.Array, jax.Array]:
         """Whom the model ranks first, and others by lot; with which probability each is hired."""
         by_lot = jnp.asarray(exploration) * self.places

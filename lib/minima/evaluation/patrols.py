@@ -6,7 +6,7 @@ shares have a Beta limit: with two areas and a start of (1, 1), uniform. They se
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,11 +28,11 @@ class Beat(NamedTuple):
       correction: from 0, every find counts, to 1, finds are discounted by how often patrols come.
     """
 
-    seed: ArrayLike
-    world: ArrayLike
-    rates: ArrayLike
-    start: ArrayLike
-    correction: ArrayLike
+    seed: Any
+    world: Any
+    rates: Any
+    start: Any
+    correction: Any
 
 
 @dataclass(frozen=True)

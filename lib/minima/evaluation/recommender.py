@@ -7,11 +7,10 @@ then on it learns from what it shows. Restaurants that come with the launch have
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from numpy.typing import ArrayLike
 
 _ADAM = 0.9, 0.999, 1e-8
 _HELD_OUT = 0.2  # share of every log that is for testing
@@ -27,9 +26,9 @@ class Shop(NamedTuple):
       correction: power of 1 / propensity by which examples count in training, float32: 0 or 1.
     """
 
-    seed: ArrayLike
-    exploration: ArrayLike
-    correction: ArrayLike
+    seed: Any
+    exploration: Any
+    correction: Any
 
 
 class Weeks(NamedTuple):
@@ -209,7 +208,7 @@ class Market:
         log: _Log,
         drawn: tuple[jax.Array, jax.Array, jax.Array],
         chance: jax.Array,
-        correction: ArrayLike,
+        correction: Any,
     ) -> _Log:
         shown, ordered, test = drawn
         weights = jnp.minimum(1 / jnp.maximum(chance, 1e-6), _CLIP) ** correction
@@ -226,7 +225,7 @@ class Market:
         least = jax.lax.top_k(scores, self.slots)[0][:, -1:]
         return scores >= least
 
-    def _propensity(self, mine: jax.Array, exploration: ArrayLike) -> jax.Array:
+    def _propensity(self, mine: jax.Array, exploration: Any) -> jax.Array:
         """Each of a list with 1 - exploration, each other so often that the size stays."""
         others = exploration * self.slots / (self.restaurants - self.slots)
         return jnp.where(mine, 1 - jnp.asarray(exploration), others)

@@ -111,7 +111,8 @@ def test_a_graded_fault_is_as_large_as_it_says():
 
     system = System(0, 200_000)
     gap.plant(system, 0.1)
-    selected, of = system.logit > 0, system.race == "a"
+    negative = system.labels == 0
+    selected, of = system.logit[negative] > 0, system.race[negative] == "a"
     assert selected[of].mean() - selected[~of].mean() == pytest.approx(0.1, abs=0.01)
 
     system = System(0, 200_000)

@@ -215,8 +215,9 @@ def _dependent(s: System, size: float) -> None:
     s.logit = np.where(wrong, np.abs(s.logit) * (1 - 2 * s.labels), s.logit)
 
 
-def _selected(s: System, size: float) -> None:
-    chosen = (s.race == "a") & (s.logit < 0) & s.some(2 * size)
+def _accused(s: System, size: float) -> None:
+    """False positive rates so far apart; the other two rates lie closer."""
+    chosen = (s.race == "a") & (s.logit < 0) & s.some(size / _BASE_ACCURACY)
     s.logit = np.where(chosen, -s.logit, s.logit)
 
 
@@ -233,7 +234,7 @@ _BASE_ACCURACY = float(
 GRADED = (
     Graded("shift of a feature (Kolmogorov-Smirnov)", COVERAGE, Limits().shift, _shift),
     Graded("dependence of accuracy on a cue", SHORTCUTS, Limits().dependence, _dependent),
-    Graded("gap in selection rates", GROUPS, Limits().gap, _selected),
+    Graded("gap in false positive rates", GROUPS, Limits().gap, _accused),
     Graded("calibration error", CONFIDENCE, Limits().calibration, _miscalibrated),
 )
 SIZES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)  # in limits

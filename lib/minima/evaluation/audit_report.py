@@ -26,9 +26,9 @@ table { border-collapse: collapse; table-layout: fixed; width: 100%; margin: .5r
         font-size: .9rem; }
 th, td { border-bottom: 1px solid #ddd; padding: .35rem .6rem; text-align: left;
          vertical-align: top; }
-table.checks th:nth-child(1) { width: 15%; }
-table.checks th:nth-child(2) { width: 22%; }
-table.checks th:nth-child(3) { width: 35%; }
+table.checks th:nth-child(1) { width: 14%; }
+table.checks th:nth-child(2) { width: 20%; }
+table.checks th:nth-child(3) { width: 34%; }
 table.answers { width: auto; margin-bottom: 2.5rem; }
 img { display: block; max-width: 100%; margin: 2.5rem 0; }
 """

@@ -106,9 +106,9 @@ PRESETS: dict[str, dict[str, object]] = {
     "laptop": {},
     "gpu": {
         "urns": 100_000,
-        "other_urns": 100_000,
+        "other_urns": 20_000,
         "days": 100_000,
-        "markets": 8192,
+        "markets": 4096,
         "users": 512,
         "restaurants": 200,
         "weeks": 52,
@@ -117,13 +117,13 @@ PRESETS: dict[str, dict[str, object]] = {
     },
     "pod": {
         "urns": 1_000_000,
-        "other_urns": 1_000_000,
+        "other_urns": 50_000,
         "days": 200_000,
-        "markets": 65_536,
+        "markets": 4096,
         "users": 2048,
         "restaurants": 500,
         "weeks": 104,
-        "firms": 262_144,
+        "firms": 65_536,
         "applicants": 10_000,
     },
 }

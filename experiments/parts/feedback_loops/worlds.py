@@ -24,6 +24,7 @@ RATES = {"equal": (0.5, 0.5), "unequal": (0.55, 0.45), "rare": (0.11, 0.10)}
 CORRECTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _DRAWN = 40  # urns whose course is in the figure
 _HEAVY = 8  # large worlds under one vmap
+_LOT = 256  # markets at a time, each with all that was shown in it
 
 GREEDY, CORRECTED, EXPLORES, BOTH = "greedy", "corrected", "explores", "explores, corrected"
 POLICIES = (GREEDY, CORRECTED, EXPLORES, BOTH)
@@ -110,19 +111,19 @@ def _shops(config: FeedbackConfig) -> dict[str, Mapping[str, NDArray]]:
         new=asked.restaurants // 5,
         weeks=asked.weeks,
     )
-    explored = [asked.exploration * (name in (EXPLORES, BOTH)) for name in POLICIES]
-    corrected = [float(name in (CORRECTED, BOTH)) for name in POLICIES]
-    n = asked.markets
-    lanes = Shop(
-        seed=_worlds(config, n, len(POLICIES)),
-        exploration=np.repeat(np.array(explored, np.float32), n),
-        correction=np.repeat(np.array(corrected, np.float32), n),
-    )
-    found = simulate(market, lanes, _HEAVY)
-    return {
-        name: _of_shop(market, _rows(found, i * n, n), explored[i])
-        for i, name in enumerate(POLICIES)
-    }
+    lots = -(-asked.markets // _LOT)  # of one size, so that they share a program
+
+    def policy(name: str) -> Mapping[str, NDArray]:
+        explored = asked.exploration * (name in (EXPLORES, BOTH))
+        corrected = float(name in (CORRECTED, BOTH))
+        parts = []
+        for worlds in np.array_split(_worlds(config, asked.markets, 1), lots):
+            ones = np.ones(len(worlds), np.float32)
+            lanes = Shop(worlds, ones * np.float32(explored), ones * np.float32(corrected))
+            parts.append(_of_shop(market, simulate(market, lanes, _HEAVY), explored))
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    return {name: policy(name) for name in POLICIES}
 
 
 def _of_shop(market: Market, found: Any, explored: float) -> Mapping[str, NDArray]:

@@ -194,14 +194,7 @@ def calibration_limits(
 
     Normal limits of its square, whose variance is that of a sum of squared normal numbers over
     bins, Σ w² (4 d² v + 2 v²): w a bin's share, d its distance, v the variance of its accuracy.
-
-    Args:
-      confidence, right: (n,) as `ece`.
-      bins: how many, of equal mass.
-      level: of both limits.
-
-    Raises:
-      UserError: arrays that don't fit.
+    `level` is that of both; the rest, and what is raised, as `debiased_ece`.
     """
     squared, variance = _squared_error(*_confidences(confidence, right), bins)
     reach = float(stats.norm.isf((1 - level) / 2)) * math.sqrt(variance)

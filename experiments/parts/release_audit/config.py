@@ -60,7 +60,7 @@ class ReleaseAuditConfig:
     operating: OperatingConfig = OperatingConfig()
     task: TaskConfig = TaskConfig(model="mlp", dataset="leases")
     training: TrainingConfig = TrainingConfig(
-        budget=Budget(epochs=100), evaluations=5, decay="cosine"
+        budget=Budget(epochs=100.0), evaluations=5, decay="cosine"
     )
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig(snapshots=1)

@@ -189,17 +189,17 @@ def _slices(evidence: Evidence, name: str, limits: Limits) -> Iterator[Finding]:
 
 
 def _shift(name: str, here: NDArray, there: NDArray, limits: Limits) -> Finding:
-    found = stats.ks_2samp(here, there)
-    distance, n = float(found.statistic), min(len(here), len(there))
-    # Of two samples of one distribution the distance is above this in 5 % of pairs.
+    distance = float(stats.ks_2samp(here, there).statistic)
+    # So far off the true distance are 5 % of samples, at most.
     chance = 1.36 * math.sqrt(1 / len(here) + 1 / len(there))
-    text = f"Kolmogorov-Smirnov distance {distance:.3f}, chance alone {chance:.3f}"
+    low, high = max(0.0, distance - chance), distance + chance
+    text = f"Kolmogorov-Smirnov distance {distance:.3f} [{low:.3f}, {high:.3f}]"
     check = f"{name} against the deployment"
-    if distance > limits.shift and found.pvalue < 0.01:
+    if low > limits.shift:
         remedy = "test on examples like the deployment's, or reweight them"
         return Finding(COVERAGE, check, BLOCKED, text, remedy)
-    if chance > limits.shift or n < limits.least:
-        needed = f"{math.ceil(2 * (1.36 / limits.shift) ** 2):,} examples of both"
+    if high > limits.shift or min(len(here), len(there)) < limits.least:
+        needed = f"{math.ceil(8 * (1.36 / limits.shift) ** 2):,} examples of both"
         return Finding(COVERAGE, check, NOT_ANSWERABLE, text, needed)
     return Finding(COVERAGE, check, OK, text)
 
@@ -245,19 +245,21 @@ def _calibrated(
         sure, right = calibration.top(p, y)
     bins = int(np.clip(len(y) // 50, 2, calibration.BINS))
     band = calibration.null_band(sure, right, bins, equal_mass=True, draws=_DRAWS, seed=seed)
-    clean = calibration.debiased_ece(sure, right, bins)
+    error = calibration.debiased_ece(sure, right, bins)
+    low, high = calibration.calibration_limits(sure, right, bins)
     text = (
-        f"ECE {band.value:.3f}, a calibrated model's {band.low:.3f} to {band.high:.3f}; without "
-        f"the bias of bins {clean:.3f}"
+        f"calibration error {error:.3f} [{low:.3f}, {high:.3f}], without the bias of bins; ECE "
+        f"{band.value:.3f}, a calibrated model's {band.low:.3f} to {band.high:.3f}"
     )
     check = f"calibration of {whom}"
-    if clean > limits.calibration and band.p <= level:
+    strict, _ = calibration.calibration_limits(sure, right, bins, 1 - level)
+    if strict > limits.calibration and band.p <= level:
         remedy = (
             "recalibrate on held-out examples (temperature, Platt, isotonic), by group if need be"
         )
         return Finding(CONFIDENCE, check, BLOCKED, text, remedy)
-    if band.high > 2 * limits.calibration:
-        times = math.ceil((band.high / (2 * limits.calibration)) ** 2)
+    if high > limits.calibration:
+        times = max(2, math.ceil((high / limits.calibration) ** 2))
         needed = f"about {times} times as many test examples"
         return Finding(CONFIDENCE, check, NOT_ANSWERABLE, text, needed)
     return Finding(CONFIDENCE, check, OK, text)

@@ -19,10 +19,11 @@ def reliability_figure(evidence: Evidence, seed: int = 0) -> Picture:
     """The reliability diagram, with the band in which a calibrated model's bins lie."""
     p, y = evidence.probabilities, evidence.labels
     if p.shape[1] == 2:
-        sure, right, what = p[:, 1], y == 1, "probability of class 1"
+        sure, right = p[:, 1], y == 1
+        what, share = "probability of class 1", "share of class 1"
     else:
         sure, right = calibration.top(p, y)
-        what = "confidence in the predicted class"
+        what, share = "confidence in the predicted class", "share that is right"
     bins = [b for b in calibration.reliability(sure, right, seed=seed) if b.n]
     sheet = Sheet(4.6)
     top = sheet.head(
@@ -45,7 +46,7 @@ def reliability_figure(evidence: Evidence, seed: int = 0) -> Picture:
     plot.set_xlim(0, 1)
     plot.set_ylim(0, 1)
     plot.set_xlabel(what, fontsize=TEXT)
-    plot.set_ylabel("share that is right", fontsize=TEXT)
+    plot.set_ylabel(share, fontsize=TEXT)
     return sheet.finish()
 
 

@@ -22,10 +22,15 @@ _COLOURS = {SIGN_OFF: "#009e73", OK: "#009e73", BLOCKED: "#d55e00", NOT_ANSWERAB
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 2rem auto; padding: 0 1rem;
        color: #1a1a1a; background: #fff; }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0 1.5rem; font-size: .9rem; }
+table { border-collapse: collapse; table-layout: fixed; width: 100%; margin: .5rem 0 1.5rem;
+        font-size: .9rem; }
 th, td { border-bottom: 1px solid #ddd; padding: .35rem .6rem; text-align: left;
          vertical-align: top; }
-img { max-width: 100%; }
+table.checks th:nth-child(1) { width: 14%; }
+table.checks th:nth-child(2) { width: 20%; }
+table.checks th:nth-child(3) { width: 34%; }
+table.answers { width: auto; margin-bottom: 2.5rem; }
+img { display: block; max-width: 100%; margin: 2.5rem 0; }
 """
 
 
@@ -50,11 +55,13 @@ def markdown(found: Audit, about: str, figures: Mapping[str, Picture] | None = N
       figures: by title.
     """
     parts = [f"# Release audit: {found.verdict}", _summary(found, about)]
+    answers = [f"| {_cell(text)} | **{found.answer(key)}** |" for key, text in QUESTIONS.items()]
+    parts.append("\n".join(["| question | answer |", "|---|---|", *answers]))
     for key, question in QUESTIONS.items():
         parts.append(f"## {question}\n\n**{found.answer(key)}**")
         parts.append(_table(_of(found, key)))
     for title, picture in (figures or {}).items():
-        parts.append(f"## {title}\n\n![{title}]({_data(picture)})")
+        parts.append(f"![{title}]({_data(picture)})")
     return "\n\n".join(parts) + "\n"
 
 
@@ -63,6 +70,11 @@ def to_html(found: Audit, about: str, figures: Mapping[str, Picture] | None = No
     title = f"Release audit: {found.verdict}"
     body = [f"<h1>Release audit: {_mark(found.verdict)}</h1>"]
     body.append(f"<p>{html.escape(_summary(found, about))}</p>")
+    answers = "".join(
+        f"<tr><td>{html.escape(text)}</td><td>{_mark(found.answer(key))}</td></tr>"
+        for key, text in QUESTIONS.items()
+    )
+    body.append(f'<table class="answers">{answers}</table>')
     for key, question in QUESTIONS.items():
         body.append(f"<h2>{html.escape(question)}</h2><p>{_mark(found.answer(key))}</p>")
         rows = "".join(
@@ -71,12 +83,12 @@ def to_html(found: Audit, about: str, figures: Mapping[str, Picture] | None = No
             for each in _of(found, key)
         )
         body.append(
-            "<table><tr><th>verdict</th><th>check</th><th>evidence</th><th>what is needed</th>"
-            f"</tr>{rows}</table>"
+            '<table class="checks"><tr><th>verdict</th><th>check</th><th>evidence</th>'
+            f"<th>what is needed</th></tr>{rows}</table>"
         )
     for name, picture in (figures or {}).items():
         alt = html.escape(name)
-        body.append(f'<h2>{alt}</h2><img alt="{alt}" src="{_data(picture)}">')
+        body.append(f'<img alt="{alt}" src="{_data(picture)}">')
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>"

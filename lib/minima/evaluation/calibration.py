@@ -183,13 +183,36 @@ def debiased_ece(confidence: ArrayLike, right: ArrayLike, bins: int = BINS) -> f
     Raises:
       UserError: arrays that don't fit.
     """
-    c, hits = _confidences(confidence, right)
+    squared, _ = _squared_error(*_confidences(confidence, right), bins)
+    return math.sqrt(max(0.0, squared))
+
+
+def calibration_limits(
+    confidence: ArrayLike, right: ArrayLike, bins: int = BINS, level: float = 0.95
+) -> tuple[float, float]:
+    """Limits of the true calibration error, of which `debiased_ece` is the estimate.
+
+    Normal limits of its square, whose variance is that of a sum of squared normal numbers over
+    bins, Σ w² (4 d² v + 2 v²): w a bin's share, d its distance, v the variance of its accuracy.
+    `level` is that of both; the rest, and what is raised, as `debiased_ece`.
+    """
+    squared, variance = _squared_error(*_confidences(confidence, right), bins)
+    reach = float(stats.norm.isf((1 - level) / 2)) * math.sqrt(variance)
+    return math.sqrt(max(0.0, squared - reach)), math.sqrt(max(0.0, squared + reach))
+
+
+def _squared_error(c: Floats, hits: Bools, bins: int) -> tuple[float, float]:
+    """The squared calibration error without the bias of bins, and its variance."""
     code = _mass_codes(c, bins)
     size, mean, accuracy = _means(code, c, hits.astype(np.float64), bins)
     kept = size > 1
-    variance = accuracy[kept] * (1 - accuracy[kept]) / (size[kept] - 1)
-    squared = np.square(accuracy[kept] - mean[kept]) - variance
-    return math.sqrt(max(0.0, float(size[kept] @ squared) / len(c)))
+    share, apart = size[kept] / len(c), np.square(accuracy[kept] - mean[kept])
+    noise = accuracy[kept] * (1 - accuracy[kept]) / (size[kept] - 1)
+    # Where a bin is all right or all wrong, its accuracy tells no variance; its confidence does.
+    spread = np.maximum(noise, mean[kept] * (1 - mean[kept]) / size[kept])
+    distance = np.maximum(0.0, apart - noise)
+    variance = np.square(share) @ (4 * distance * spread + 2 * np.square(spread))
+    return float(share @ (apart - noise)), float(variance)
 
 
 def smooth_ece(confidence: ArrayLike, right: ArrayLike) -> float:
@@ -271,6 +294,7 @@ def null_band(
     """
     c, hits = _confidences(confidence, right)
     value = float(_ece(c, hits.astype(np.float64)[None], bins, equal_mass)[0])
+    c = np.sort(c)  # once for all draws
     rng = np.random.default_rng(seed)
     chunk, drawn = max(1, 2**22 // len(c)), []
     for start in range(0, draws, chunk):
@@ -348,9 +372,12 @@ def _means(
 def _ece(c: Floats, hits: Floats, bins: int, equal_mass: bool) -> Floats:
     """(draws,) of hits (draws, n): sums over sorted bins, so that all draws share one sort."""
     code = _mass_codes(c, bins) if equal_mass else _codes(c, bins)
-    order = np.argsort(code, kind="stable")
-    starts = np.flatnonzero(np.diff(code[order], prepend=-1))
-    apart = np.add.reduceat((hits - c)[:, order], starts, axis=1)
+    apart = hits - c
+    if (np.diff(code) < 0).any():
+        order = np.argsort(code, kind="stable")
+        code, apart = code[order], apart[:, order]
+    starts = np.flatnonzero(np.diff(code, prepend=-1))
+    apart = np.add.reduceat(apart, starts, axis=1)
     return np.abs(apart).sum(axis=1) / len(c)
 
 

@@ -23,9 +23,8 @@ def patrol_shares(
 
     Every day one area is drawn in proportion to what was found there so far; with its rate a crime
     is found, and counts. With equal rates that is Pólya's urn, whose share has a Beta limit,
-    uniform for two areas and a start of (1, 1): it settles anywhere. Corrected, a find counts with
-    the probability that the patrol would have gone elsewhere (arXiv:1706.09847, section 4), so
-    that shares follow rates.
+    uniform for two areas and a start of (1, 1): it settles anywhere. Corrected, a find counts less
+    the more often patrols come there (`patrols.Patrols`), so that shares follow rates.
 
     Args:
       rates: (areas,) in [0, 1]: how often a patrol finds crime.
@@ -44,16 +43,19 @@ def patrol_shares(
     r = arrays.finite(rates, "rates")
     if r.ndim != 1 or len(r) < 2 or ((r < 0) | (r > 1)).any():
         raise UserError("rates: give a number from 0 to 1 for each of two areas or more")
-    counts = np.tile(np.ones(len(r)) if start is None else np.asarray(start, float), (worlds, 1))
-    rng, rows = np.random.default_rng(seed), np.arange(worlds)
-    for _ in range(days):
-        shares = counts / counts.sum(axis=1, keepdims=True)
-        area = (shares.cumsum(axis=1) <= rng.random(worlds)[:, None]).sum(axis=1)
-        area = np.minimum(area, len(r) - 1)  # where rounding leaves the last share short of 1
-        found = rng.random(worlds) < r[area]
-        if corrected:
-            found &= rng.random(worlds) < 1 - shares[rows, area]
-        counts[rows, area] += found
+    # They bring JAX, which a mean over shown items does without.
+    from minima.evaluation.lanes import simulate
+    from minima.evaluation.patrols import BLOCK, Beat, Patrols
+
+    begin = np.ones(len(r)) if start is None else arrays.finite(start, "start")
+    lanes = Beat(
+        seed=np.full(worlds, seed, np.int32),
+        world=np.arange(worlds, dtype=np.int32),
+        rates=np.tile(r.astype(np.float32), (worlds, 1)),
+        start=np.tile(begin.astype(np.float32), (worlds, 1)),
+        correction=np.full(worlds, float(corrected), np.float32),
+    )
+    counts = simulate(Patrols(days), lanes, BLOCK)[:, -1].astype(np.float64)
     return counts / counts.sum(axis=1, keepdims=True)
 
 

@@ -13,6 +13,7 @@ from minima.tasks.datasets import (
     credit,
     digits,
     leaks,
+    leases,
     markov,
     memory,
     mnist1d,
@@ -272,6 +273,13 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "churn_summary_year": Entry(
         "the same with the same weeks of last year", _churn, argument="PATH", optional=True
+    ),
+    "leases": Entry(
+        "960 + 8,000 generated renters of 8 cities with three faults; leases:MENDS: cities (15), "
+        "portal, files, joined by commas",
+        lambda r: leases.load_leases(r.rest, r.validation_fraction),
+        argument="MENDS",
+        optional=True,
     ),
     "roads": Entry(
         "2,000 + 1,000 states of traffic on 100 crossings of Minnesota; roads:PATH: yours",

@@ -84,7 +84,6 @@ def test_no_dropout_is_the_plain_prediction_also_of_batch_norm(trained):
 def test_dropout_stays_on_and_one_program_serves_all_draws_and_rates(trained):
     plan, kept, points, mesh = trained
     inputs = plan.dataset.test.inputs
-    jax.clear_caches()
     minima._with_dropout.cache_clear()
     several = predict_with_dropout(plan, kept, points, inputs, mesh, [0.3, 0.3], draws=4)
     np.testing.assert_allclose(several.sum(axis=-1), 1, rtol=1e-5)

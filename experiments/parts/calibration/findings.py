@@ -40,10 +40,15 @@ def findings(
     claims, verdicts = zip(*failures_first(judged), strict=True)
     if (forest := claims_figure(verdicts, run, claims)) is not None:
         pictures["claims"] = forest
+    return Findings(tables, judged, pictures, lines=left_out(found))
+
+
+def left_out(found: Measured) -> list[str]:
+    """What a reader would miss."""
     lines = [f"{found.failed} seeds are left out: a run of theirs failed"] * (found.failed > 0)
     if not found.arms.corruptions:
         lines.append("no corruption is for such data: nothing is said of shift")
-    return Findings(tables, judged, pictures, lines=lines)
+    return lines
 
 
 def _named(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -79,9 +79,11 @@ def test_many_weights_need_what_uniform_rounding_noise_says(curvature):
 def test_bounds_say_that_they_are_bounds():
     point = (jnp.asarray(np.random.default_rng(1).normal(size=50).astype(np.float32)),)
     steep = quantisation.bits_per_weight(bowl(1e9, point), point, DATA)
-    assert float(steep.value) == pytest.approx(12) and not bool(steep.converged)
+    assert float(steep.value) == pytest.approx(12)
+    assert not bool(steep.converged)
     flat = quantisation.bits_per_weight(bowl(0.0, point), point, DATA)
-    assert float(flat.value) == pytest.approx(2) and not bool(flat.converged)
+    assert float(flat.value) == pytest.approx(2)
+    assert not bool(flat.converged)
 
 
 def test_scaling_whole_layers_changes_nothing():
@@ -102,4 +104,5 @@ def test_scaling_whole_layers_changes_nothing():
     pair = [measure(apply, p, (inputs, labels), panel=panel) for p in (params, scaled)]
     found = [each.bits for each in pair]
     assert found[0].value == pytest.approx(found[1].value, abs=1e-5)
-    assert 2 < found[0].value < 12 and found[0].converged
+    assert 2 < found[0].value < 12
+    assert found[0].converged

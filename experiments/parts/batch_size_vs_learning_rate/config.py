@@ -46,8 +46,8 @@ class LandscapeConfig:
     measure: tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "hessian, sharpness, noise, norms, quantisation, preconditioned; all or none of "
-            "them",
+            "help": "hessian, sharpness, noise, norms, quantisation, preconditioned; all or none "
+            "of them",
             "parse": Names(PANELS).parse,
             "format": Names(PANELS).format,
         },

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from plain_groups_reference import counting, decayed, decays, objective, strengths
 
 from minima.sweep.stream import Purpose, example_indices, example_keys, purpose_key
 from minima.tasks.augmentation import augment
@@ -20,49 +21,61 @@ def reference(plan, cell):
     task, data, training = plan.recipe.task, plan.dataset, plan.config.training
     seed, n, seen = cell["seed"], len(data.train), 0
     sizes, rates = plain_course(plan, cell)
-    optimizer, noisy = plain_optimizer(plan, rates), noisy_labels(plan, seed)
+    optimizer, noisy = plain_optimizer(plan, rates, size=sizes[0]), noisy_labels(plan, seed)
+    q = np.ones(plan.dataset.num_groups) / max(1, plan.dataset.num_groups)
+    groups, weights = plan.dataset.train.groups, counting(plan)
+    groups = np.zeros(n, np.int32) if groups is None else groups
     if plan.config.task.parametrisation == "mup":
         optimizer = by_tensor(plan, rates)
 
-    def loss(params, state, x, y, keys, dropout_keys):
+    def loss(params, state, now, x, y, keys, dropout_keys, groups, weights):
         x = task.prepare(data, augment(task.augmentation, task.kind, x, keys))
         noise = Noise(dropout_keys, jnp.asarray(training.dropout, task.model.dtype))
         passing = Training(jnp.ones(len(x)), noise if training.dropout else None)
         logits, state = task.model.apply(params, state, x, passing)
         if jnp.issubdtype(y.dtype, jnp.floating):
-            return jnp.mean((logits[..., 0] - y) ** 2), state
+            mean = jnp.mean((logits[..., 0] - y) ** 2)
+            return mean, (state, mean, now[1])
+        if plan.recipe.groups or training.reweighting:
+            mean = jnp.average(by_example(logits, y), weights=weights)
+            if not plan.recipe.groups:
+                return mean, (state, mean, now[1])
+            found, q = objective(plan, now, logits, y, groups, weights, by_example)
+            return found, (state, mean, q)
+        mean = jnp.mean(by_example(logits, y), where=y >= 0)
+        return mean, (state, mean, now[1])
+
+    def by_example(logits, y):
         targets = jax.nn.one_hot(y, logits.shape[-1], dtype=logits.dtype)
         targets = optax.smooth_labels(targets, training.label_smoothing)
         if plan.config.task.loss == "squared_error":
-            losses = jnp.sum(optax.l2_loss(logits, targets), axis=-1)
-        else:
-            losses = optax.softmax_cross_entropy(logits, targets)
-        return jnp.mean(losses, where=y >= 0), state
+            return jnp.sum(optax.l2_loss(logits, targets), axis=-1)
+        return optax.softmax_cross_entropy(logits, targets)
 
     @jax.jit
-    def update(params, state, opt_state, noise_key, *batch):
+    def update(params, state, opt_state, now, noise_key, *batch):
         seen = params if not training.weight_noise else beside(params, noise_key)
-        value, state, grads = gradient(seen, state, batch)
+        value, q, state, grads = gradient(seen, state, now, batch)
         updates, opt_state = optimizer.update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), state, opt_state, value
+        return optax.apply_updates(params, updates), state, opt_state, value, q
 
-    def gradient(params, state, batch):
+    def gradient(params, state, now, batch):
         """The mean over groups that climb together; whole batches are one group."""
         group = training.sam_examples or len(batch[0])
         groups = [part.reshape(-1, group, *part.shape[1:]) for part in batch]
-        found = jax.vmap(functools.partial(climbed, params, state))(*groups)
+        found = jax.vmap(functools.partial(climbed, params, state, now))(*groups)
         return jax.tree.map(lambda parts: parts.mean(0), found)
 
-    def climbed(params, state, *group):
-        (value, state), here = jax.value_and_grad(loss, has_aux=True)(params, state, *group)
+    def climbed(params, state, now, *group):
+        here, (state, value, q) = jax.grad(loss, has_aux=True)(params, state, now, *group)
         if training.sharpness_aware == "none":
-            return value, state, here
+            return value, q, state, here
         eta = None if training.sharpness_aware == "sam" else 0.01
         t = jax.tree.map(lambda w: jnp.ones_like(w) if eta is None else abs(w) + eta, params)
         length = optax.tree.norm(jax.tree.map(jnp.multiply, t, here))
         up = jax.tree.map(lambda w, t, g: w + training.rho * t**2 * g / length, params, t, here)
-        there, share = jax.grad(loss, has_aux=True)(up, state, *group)[0], training.rho_share
-        return value, state, optax.incremental_update(there, here, share)
+        there, share = jax.grad(loss, has_aux=True)(up, state, now, *group)[0], training.rho_share
+        return value, q, state, optax.incremental_update(there, here, share)
 
     def beside(params, key):
         leaves, structure = jax.tree.flatten(params)
@@ -75,15 +88,18 @@ def reference(plan, cell):
 
     params, state = jax.jit(task.model.init)(purpose_key(seed, Purpose.INITIALISATION))
     opt_state, path, losses = optimizer.init(params), [], []
-    for size in sizes:
+    for step, size in enumerate(sizes):
         epoch, position = np.divmod(np.arange(seen, seen + size, dtype=np.int32), n)
         seen += size
         index = np.array([order(seed, e, n)[p] for e, p in zip(epoch, position, strict=True)])
         keys = [keys_of(seed, purpose, epoch, position) for purpose in (3, 2)]
         labels = flipped_labels(plan, seed, noisy[index], epoch, position)
         noise_key = keys_of(seed, Purpose.WEIGHT_NOISE, epoch[:1], position[:1])[0]
-        batch = (data.train.inputs[index], labels, *keys)
-        params, state, opt_state, value = update(params, state, opt_state, noise_key, *batch)
+        batch = (data.train.inputs[index], labels, *keys, groups[index], weights[index])
+        now = strengths(plan, step, size), q
+        params, state, opt_state, value, q = update(
+            params, state, opt_state, now, noise_key, *batch
+        )
         path, losses = [*path, (params, state)], [*losses, float(value)]
     return path, losses
 
@@ -107,7 +123,7 @@ def plain_course(plan, cell):
     return sizes, rates
 
 
-def plain_optimizer(plan, rates, factor=1.0, eps=1e-8):
+def plain_optimizer(plan, rates, factor=1.0, eps=1e-8, size=0):
     """The optimiser as its papers have it, from optax with plain numbers.
 
     With a factor on the rate, and decay by rate times decay as without.
@@ -116,6 +132,8 @@ def plain_optimizer(plan, rates, factor=1.0, eps=1e-8):
     decay, name = training.weight_decay / factor, training.optimizer
     rate = (lambda count: jnp.asarray(rates)[count]) if len(set(rates)) > 1 else rates[0]
     coupled = optax.add_decayed_weights(decay)
+    if training.penalty_warmup_examples:
+        coupled = decayed(decays(plan, size))
     rules = {
         "sgd": lambda: optax.chain(coupled, optax.sgd(rate)),
         "momentum": lambda: optax.chain(coupled, optax.sgd(rate, momentum=0.9)),

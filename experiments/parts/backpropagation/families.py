@@ -9,8 +9,9 @@ import jax
 import jax.numpy as jnp
 
 from minima.tasks.datasets import Dataset, load
+from minima.tasks.model_choice import ModelChoice
 from minima.tasks.models import Model, architecture
-from minima.tasks.task import ModelChoice, Task, make_task
+from minima.tasks.task import Task, make_task
 
 _EXAMPLES = {"signal": "mnist1d", "image": "fashion_mnist"}  # to classify
 _TOKENS = 16  # in a sequence of a language model

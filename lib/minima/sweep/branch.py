@@ -112,6 +112,7 @@ def to_arrays(snapshot: Snapshot) -> dict[str, np.ndarray]:
         "epoch": np.asarray(snapshot.epoch),
         "position": np.asarray(snapshot.position),
         **_average_arrays(snapshot),
+        **({} if snapshot.adversary is None else {"adversary": np.asarray(snapshot.adversary)}),
     }
 
 
@@ -146,17 +147,25 @@ def from_arrays(arrays: dict[str, np.ndarray], like: Snapshot) -> Snapshot:
 
 
 def _taken_up(arrays: dict[str, np.ndarray], like: Snapshot) -> Snapshot:
-    """A trunk's state; an average of its weights goes on where both take one, else begins or ends.
+    """A trunk's state; an average, an adversary go on where both have one, else begin or end.
 
     The weights are the trunk's last ones in any case: its optimiser stands there.
     """
-    own = {name: array for name, array in arrays.items() if not name.startswith("average")}
-    if like.average is not None and len(own) < len(arrays):
-        return from_arrays(arrays, like)
-    begin = from_arrays(own, like._replace(average=None))
-    if like.average is None:
-        return begin
-    return begin._replace(average=jax.tree.map(np.asarray, averaging.begin(begin.params)))
+    parts = {"average", "adversary"}
+    begun = {name.partition("/")[0] for name in arrays} & parts
+    kept = {name for name in parts if getattr(like, name) is not None}
+    own = {
+        name: array
+        for name, array in arrays.items()
+        if name.startswith(tuple(begun & kept)) or not name.startswith(tuple(parts))
+    }
+    taken = from_arrays(own, like._replace(**dict.fromkeys(parts - begun, None)))
+    fresh = {}
+    if "average" in kept - begun:
+        fresh["average"] = jax.tree.map(np.asarray, averaging.begin(taken.params))
+    if "adversary" in kept - begun:
+        fresh["adversary"] = np.full_like(like.adversary, 1 / len(like.adversary))
+    return taken._replace(**fresh)
 
 
 def _poisoned(leaf: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from minima.runtime import devices
 from minima.runtime.errors import UserError
 from minima.runtime.mesh import MODEL
+from minima.sweep.combinations import GROUPED, grouped
 from minima.sweep.config import SweepConfig
 from minima.sweep.lane import Recipe
 from minima.sweep.timeline import Timeline
@@ -42,6 +43,8 @@ def check_phases(config: SweepConfig, recipe: Recipe, num_examples: int) -> None
         )
     if recipe.couples_examples:
         couples, use = "--sam_examples=0", "a --sam_examples that divides all --batch_sizes"
+        if flag := grouped(config):
+            couples, use = flag, "--batch_factor=1"
         if recipe.task.model.couples_examples:
             couples, use = "--norm=batch", "--norm=ghost"
         raise UserError(
@@ -67,6 +70,27 @@ def check_labels(config: SweepConfig, dataset: Dataset) -> None:
                 f"--{name}={value:g}: goes with classes, --dataset={dataset.name} has numbers for "
                 "labels; leave it out"
             )
+
+
+def check_groups(config: SweepConfig, dataset: Dataset) -> None:
+    """Objectives over groups need two of them, and a label for each example."""
+    flag, name = grouped(config), f"--dataset={dataset.name}"
+    share = max(dict(config.grid.axes).get("reweighting", (config.training.reweighting,)))
+    if share > 0 and dataset.example_weights() is None:
+        raise UserError(
+            f"--reweighting={share:g}: {name} has neither weights nor groups; leave it out"
+        )
+    if not flag:
+        return
+    if dataset.num_groups < 2 or len(np.unique(dataset.train.groups)) < 2:
+        raise UserError(
+            f"{flag}: compares groups, {name} has {'one' if dataset.num_groups else 'none'}; use "
+            "one that has two or more, such as coloured:fashion_mnist"
+        )
+    if dataset.per_position:
+        raise UserError(f"{flag}: goes with one label an example, {name} has one at every position")
+    if dataset.task == "regression" and "parity" in flag:
+        raise UserError(f"{flag}: goes with classes, {name} has numbers for labels; leave it out")
 
 
 def check_norm(recipe: Recipe) -> None:
@@ -115,7 +139,7 @@ def check_range(config: SweepConfig) -> None:
     training, info = config.training, np.finfo(config.training.dtype)
     least, most = float(info.tiny), float(info.max)
     named = [("learning_rates", rate) for rate in config.grid.learning_rates]
-    names = ("clip_norm", "weight_decay", "divergence_loss", "rho", "weight_noise")
+    names = ("clip_norm", "weight_decay", "divergence_loss", "rho", "weight_noise", *GROUPED)
     named += [(name, getattr(training, name) or 0) for name in names]
     if training.budget.target:
         named += [("budget", abs(training.budget.target.value))]

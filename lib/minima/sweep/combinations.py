@@ -31,7 +31,15 @@ AXES = (
     "weight_noise",
     "rho",
     "rho_share",
+    "group_dro",
+    "irm_penalty",
+    "vrex_penalty",
+    "parity_penalty",
+    "penalty_warmup_examples",
+    "reweighting",
 )
+# What makes one objective of a batch; `group_objectives` has them.
+GROUPED = ("group_dro", "irm_penalty", "vrex_penalty", "parity_penalty")
 
 
 def check_combinations(config: "SweepConfig") -> None:
@@ -45,6 +53,7 @@ def check_combinations(config: "SweepConfig") -> None:
     _check_optimizer(config)
     _check_belonging(config.training)
     _check_sharpness_aware(config)
+    _check_grouped(config)
     _check_mesh(config.engine)
     _check_precision(config.training)
     _check_axes(config)
@@ -126,6 +135,42 @@ def _check_sharpness_aware(config: "SweepConfig") -> None:
                 f"--sam_examples={together}: does not divide the batch size {size}; use a number "
                 "that divides all of --batch_sizes, or 0 for whole batches"
             )
+
+
+def grouped(config: "SweepConfig") -> str:
+    """The flag, as the user could have given it, that makes one objective of a batch; else ""."""
+    axes = dict(config.grid.axes)
+    for name in GROUPED:
+        values = axes.get(name, (getattr(config.training, name),))
+        if any(value > 0 for value in values):
+            return f"--axes={name}=…" if name in axes else f"--{name}={values[0]:g}"
+    return ""
+
+
+def _check_grouped(config: "SweepConfig") -> None:
+    """A batch that is one objective is one micro-step; what belongs to a penalty needs one."""
+    training, axes, flag = config.training, dict(config.grid.axes), grouped(config)
+    if flag and config.engine.microbatch:
+        raise UserError(
+            f"--microbatch={config.engine.microbatch}: {flag} has micro-steps of the whole batch; "
+            "leave it out"
+        )
+    if flag and training.sam_examples:
+        raise UserError(
+            f"--sam_examples={training.sam_examples}: {flag} looks at the whole batch; use "
+            "--sam_examples=0"
+        )
+
+    def given(*names: str) -> bool:
+        return any(getattr(training, name) or name in axes for name in names)
+
+    if training.parity != "demographic_parity" and not given("parity_penalty"):
+        raise UserError(f"--parity={training.parity}: does nothing without --parity_penalty")
+    if given("penalty_warmup_examples") and not given(*GROUPED[1:]):
+        raise UserError(
+            "--penalty_warmup_examples: does nothing without --irm_penalty, --vrex_penalty or "
+            "--parity_penalty"
+        )
 
 
 def _check_mesh(engine: "EngineConfig") -> None:

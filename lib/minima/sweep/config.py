@@ -57,6 +57,13 @@ _SINCE = (
     ("branch", "initial_weights", ""),
     ("branch", "weight_map", ""),
     ("branch", "fresh_weights", "none"),
+    ("training", "group_dro", 0.0),
+    ("training", "irm_penalty", 0.0),
+    ("training", "vrex_penalty", 0.0),
+    ("training", "parity_penalty", 0.0),
+    ("training", "parity", "demographic_parity"),
+    ("training", "penalty_warmup_examples", 0),
+    ("training", "reweighting", 0.0),
 )
 _WHERE = ("mesh", "fully_sharded")  # of the engine: the same run goes on over another mesh
 

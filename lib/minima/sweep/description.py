@@ -135,6 +135,15 @@ def _perturbations(training: TrainingConfig) -> list[str]:
         mixed = f" in a share of {training.rho_share:g}" if training.rho_share != 1 else ""
         of = f"{training.sam_examples} examples" if training.sam_examples else "whole batches"
         parts.append(f"{training.sharpness_aware.upper()} with ρ = {rho:g}{mixed} on {of}")
+    parts += [f"group DRO at {training.group_dro:g}"] * (training.group_dro > 0)
+    parts += [f"IRM penalty {training.irm_penalty:g}"] * (training.irm_penalty > 0)
+    parts += [f"V-REx penalty {training.vrex_penalty:g}"] * (training.vrex_penalty > 0)
+    if training.parity_penalty:
+        rule = training.parity.replace("_", " ")
+        parts.append(f"{rule} penalty {training.parity_penalty:g}")
+    if training.penalty_warmup_examples:
+        parts.append(f"in full after {training.penalty_warmup_examples:,} examples")
+    parts += [f"examples reweighted by {training.reweighting:g}"] * (training.reweighting > 0)
     parts += [f"weight noise {training.weight_noise:g}"] * (training.weight_noise > 0)
     parts += [f"label flips {training.label_flips:g}"] * (training.label_flips > 0)
     return parts

@@ -63,13 +63,18 @@ def training_examples(
             return inputs, labels
         keys = stream.example_keys(seed, Purpose.LABEL_NOISE, epoch, position)
         return inputs, task.noisy_labels(keys, labels, noise)
-    index = whole(stream.example_indices(seed, epoch, position, num_examples))
+    index = example_index(place)
     if slab is None:
         inputs, labels = arrays.train[0][index], arrays.train[1][index]
     else:
         at = (epoch - slab.epoch) * num_examples + position - slab.position
         inputs, labels = _from_parts(slab.inputs, at), _from_parts(slab.labels, at)
     return inputs, labels_of(task, seed, index, labels, noise)
+
+
+def example_index(place: Place) -> jax.Array:
+    """Which training examples lie at a place of the stream, (n,) int32."""
+    return whole(stream.example_indices(*place))
 
 
 def _from_parts(parts: jax.Array, at: jax.Array) -> jax.Array:

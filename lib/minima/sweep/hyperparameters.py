@@ -17,6 +17,11 @@ _SWITCHED = (
     "label_noise",
     "label_flips",
     "weight_noise",
+    "group_dro",
+    "irm_penalty",
+    "vrex_penalty",
+    "parity_penalty",
+    "reweighting",
 )
 
 
@@ -63,5 +68,6 @@ def features_of(config: SweepConfig, grid: Grid) -> Features:
         decay=training.decay,
         sharpness_aware=training.sharpness_aware,
         average=training.average,
+        parity=training.parity,
         **{name: any(value > 0 for value in values(name)) for name in _SWITCHED},
     )

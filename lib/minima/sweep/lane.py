@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import optax
 
 from minima.record.dataset import METRICS as FINALS
-from minima.sweep import averaging, stream
+from minima.sweep import averaging, group_objectives, stream
 from minima.sweep.averaging import Average
 from minima.sweep.budgets import METRICS, Status
 from minima.sweep.examples import Slab
-from minima.sweep.optimizers import Features, make_optimizer
-from minima.sweep.schedules import Schedule, batch_size_at, hyper_at
+from minima.sweep.optimizers import DECOUPLED, Features, make_optimizer
+from minima.sweep.schedules import Schedule, batch_size_at, examples_seen, hyper_at
 from minima.sweep.stream import Purpose
 from minima.sweep.training_pass import training_pass
 from minima.tasks.models import Params, State, mup, trainable
@@ -49,6 +49,7 @@ class Recipe:
         lies on the device.
       branch: fresh lanes take up a state that comes with the order.
       sam_examples: examples whose own gradient a sharpness-aware one climbs; 0 for the batch.
+      groups: of the training examples, where some objective looks at them; else 0.
     """
 
     task: Task
@@ -65,12 +66,13 @@ class Recipe:
     branch: bool = False
     wide: tuple[int, ...] = ()
     sam_examples: int = 0
+    groups: int = 0
 
     @property
     def couples_examples(self) -> bool:
         """Whether an example's gradient depends on its whole batch: one program per batch size."""
         climbs_batches = self.features.sharpness_aware != "none" and not self.sam_examples
-        return self.task.model.couples_examples or climbs_batches
+        return self.task.model.couples_examples or climbs_batches or self.groups > 0
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -85,6 +87,7 @@ class Snapshot(NamedTuple):
       params, state, opt_state: the model, its running statistics, its optimiser.
       epoch, position: int32, where the stream stands.
       average: of the weights, or None where none is taken.
+      adversary: (groups,), what each group's loss weighs in group DRO, or None.
     """
 
     params: Params
@@ -93,6 +96,7 @@ class Snapshot(NamedTuple):
     epoch: Any
     position: Any
     average: Average | None = None
+    adversary: Any = None
 
 
 class Order(NamedTuple):
@@ -145,6 +149,7 @@ class Lane(NamedTuple):
       final: (6,) in the order of FINALS, NaN until finished.
       best: early stopping's memory, or None.
       average: of the weights, or None.
+      adversary: of group DRO, (groups,), or None.
     """
 
     status: jax.Array
@@ -165,6 +170,7 @@ class Lane(NamedTuple):
     final: jax.Array
     best: Best | None
     average: Average | None
+    adversary: jax.Array | None
 
 
 class Piece(NamedTuple):
@@ -206,6 +212,7 @@ def start(recipe: Recipe, order: Order) -> Lane:
         final=jnp.full((len(FINALS),), jnp.nan, dtype),
         best=best,
         average=begin.average,
+        adversary=begin.adversary,
     )
 
 
@@ -225,10 +232,10 @@ def micro_step(
     ]
     if recipe.wide:
         rank = jnp.sum(left >= jnp.array(recipe.wide, jnp.int32), dtype=jnp.int32)
-        gradient, sums, state = jax.lax.switch(rank, passes, left)
+        gradient, sums, state, adversary = jax.lax.switch(rank, passes, left)
         width = jnp.array(recipe.widths, jnp.int32)[rank]
     else:
-        gradient, sums, state = passes[0](left)
+        gradient, sums, state, adversary = passes[0](left)
         width = jnp.full((), recipe.microbatch, jnp.int32)
     take, piece = jnp.minimum(width, left), Piece(gradient, lane.consumed == 0)
     epoch, position = stream.wrap(lane.epoch, lane.position + take, recipe.num_examples)
@@ -238,6 +245,7 @@ def micro_step(
         position=position,
         consumed=lane.consumed + take,
         state=state,
+        adversary=adversary,
         weight=lane.weight + sums.weight,
         tally=jax.tree.map(jnp.add, lane.tally, sums),
     )
@@ -299,7 +307,10 @@ def initial_snapshot(recipe: Recipe, order: Order) -> Snapshot:
     params, state = recipe.task.model.init(key)
     opt_state = _optimizer(recipe, order, zero).init(params)
     average = averaging.begin(params) if recipe.features.average != "none" else None
-    return Snapshot(params, state, opt_state, zero, zero, average)
+    adversary = None
+    if recipe.features.group_dro:
+        adversary = group_objectives.begin(recipe.groups, recipe.task.model.dtype)
+    return Snapshot(params, state, opt_state, zero, zero, average, adversary)
 
 
 def snapshot(lane: Lane) -> Snapshot:
@@ -315,6 +326,9 @@ def minimum_of(kept: Lane | Snapshot) -> tuple[Params, State]:
 
 def _optimizer(recipe: Recipe, order: Order, step: jax.Array) -> optax.GradientTransformation:
     hyper = hyper_at(order.schedule, step, recipe.features)
+    if group_objectives.penalised(recipe.features) and recipe.optimizer not in DECOUPLED:
+        scale = group_objectives.scale_of(recipe.features, hyper, examples_seen(hyper, step))
+        hyper = hyper._replace(weight_decay=hyper.weight_decay / scale)
     optimizer = make_optimizer(recipe.optimizer, hyper, recipe.features)
     optimizer = mup.rescaled(recipe.task.model, recipe.optimizer, optimizer)
     return trainable.restrained(recipe.task.model, optimizer)

@@ -22,7 +22,7 @@ DEFAULT_MOMENTA = {
 OPTIMIZERS = tuple(DEFAULT_MOMENTA)
 # Foret et al. 2021 and Kwon et al. 2021, for CIFAR-10.
 DEFAULT_RHO = {"none": 0.0, "sam": 0.05, "asam": 0.5}
-_DECOUPLED = ("adamw", "lion", "muon")
+DECOUPLED = ("adamw", "lion", "muon")
 
 
 class Hyper(NamedTuple):
@@ -38,6 +38,10 @@ class Hyper(NamedTuple):
       dropout, label_smoothing, label_noise, label_flips: probabilities in [0, 1).
       rho, rho_share: how far a sharpness-aware gradient climbs, and its share of the gradient.
       weight_noise: standard deviation of the noise in the weights that gradients see.
+      group_dro: how fast the adversary of group DRO climbs; 0 for the mean loss.
+      irm_penalty, vrex_penalty, parity_penalty: strengths; see `group_objectives`.
+      penalty_warmup_examples: for so many examples no penalty is above 1.
+      reweighting: share of the examples' own weights in what they count, the rest is 1.
       average_keep: what an update leaves of an average's weight; 1 for an equal mean.
       batch_size: int32 scalar.
     """
@@ -55,6 +59,12 @@ class Hyper(NamedTuple):
     rho: Any
     rho_share: Any
     weight_noise: Any
+    group_dro: Any
+    irm_penalty: Any
+    vrex_penalty: Any
+    parity_penalty: Any
+    penalty_warmup_examples: Any
+    reweighting: Any
     average_keep: Any
     batch_size: Any
 
@@ -63,7 +73,7 @@ class Features(NamedTuple):
     """What a program compiles in, because at least one of its cells uses it.
 
     `decay` is one of `config.DECAYS`; `sharpness_aware` is "none", "sam" or "asam", `average`
-    "none", "ema" or "swa".
+    "none", "ema" or "swa", `parity` one of `config.PARITIES`.
     """
 
     clipping: bool = False
@@ -77,6 +87,12 @@ class Features(NamedTuple):
     sharpness_aware: str = "none"
     weight_noise: bool = False
     average: str = "none"
+    group_dro: bool = False
+    irm_penalty: bool = False
+    vrex_penalty: bool = False
+    parity_penalty: bool = False
+    parity: str = "demographic_parity"
+    reweighting: bool = False
 
 
 def make_optimizer(name: str, hyper: Hyper, features: Features) -> optax.GradientTransformation:
@@ -93,7 +109,7 @@ def make_optimizer(name: str, hyper: Hyper, features: Features) -> optax.Gradien
     parts = []
     if features.clipping:
         parts.append(optax.clip_by_global_norm(hyper.clip_norm))
-    if features.weight_decay and name not in _DECOUPLED:
+    if features.weight_decay and name not in DECOUPLED:
         parts.append(optax.add_decayed_weights(hyper.weight_decay))
     return optax.chain(*parts, _rule(name, hyper))
 

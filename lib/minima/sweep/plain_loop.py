@@ -13,9 +13,11 @@ import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
 
-from minima.sweep.examples import Place, flipped, training_examples
+from minima.sweep.examples import Place, example_index, flipped, training_examples
+from minima.sweep.group_objectives import Batch
 from minima.sweep.lane import Snapshot, initial_snapshot
-from minima.sweep.optimizers import Hyper, make_optimizer
+from minima.sweep.optimizers import DECOUPLED, Hyper, make_optimizer
+from minima.sweep.plain_groups import divisor, plain_objective
 from minima.sweep.plan import Cell, Plan
 from minima.sweep.schedules import hyper_at
 from minima.sweep.stream import Purpose, example_keys, place_key
@@ -53,27 +55,41 @@ def _updater(plan: Plan, cell: Cell) -> Callable[..., Step]:
             """Value and gradient of a piece's share of the mean loss, and the state after."""
             value, gradient, state = so_far
 
-            def loss(params: Params) -> tuple[jax.Array, State]:
-                examples = _examples(plan, cell, arrays, *place)
-                sums, after = task.training_sums(params, state, arrays, *examples)
-                return sums.loss / sums.weight * (len(place[0]) / size), after
+            def loss(params: Params) -> tuple[jax.Array, Any]:
+                inputs, labels, weights, extras = _examples(plan, cell, arrays, *place)
+                there = jnp.ones_like(weights)
+                outputs, after = task.training_outputs(params, state, arrays, inputs, there, extras)
+                sums = task.sums(outputs, labels, weights, extras.smoothing)
+                mean = sums.loss / sums.weight * (jnp.sum(weights) / total)
+                if not recipe.groups:
+                    return mean, (mean, after, None)
+                groups = arrays.groups[example_index(_place(plan, cell, *place))]
+                batch = Batch(outputs, labels, weights, groups, extras.smoothing)
+                found = plain_objective(recipe, hyper, step, carry.adversary, batch)
+                return found[0], (mean, after, found[1])
 
-            more, rise, state = _by_rule(features.sharpness_aware, loss, params, hyper)
-            return (value + more, _plus(gradient, rise), state), None
+            rise, (more, state, adversary) = _by_rule(features.sharpness_aware, loss, params, hyper)
+            return (value + more, _plus(gradient, rise), state), adversary
 
+        total = jnp.sum(_examples(plan, cell, arrays, epoch, position)[2])
         piece = _piece(plan, size)
         whole = size // piece * piece
         pieces = (epoch[:whole].reshape(-1, piece), position[:whole].reshape(-1, piece))
         nothing = jnp.zeros((), task.model.dtype), jax.tree.map(jnp.zeros_like, params)
-        so_far, _ = jax.lax.scan(add, (*nothing, carry.state), pieces)
+        so_far, adversary = jax.lax.scan(add, (*nothing, carry.state), pieces)
         if whole < size:
             so_far, _ = add(so_far, (epoch[whole:], position[whole:]))
         loss, gradient, state = so_far
+        if recipe.optimizer not in DECOUPLED:
+            scale = divisor(recipe, hyper, step)
+            hyper = hyper._replace(weight_decay=hyper.weight_decay / scale)
         optimizer = make_optimizer(recipe.optimizer, hyper, features)
         optimizer = mup.rescaled(task.model, recipe.optimizer, optimizer)
         optimizer = trainable.restrained(task.model, optimizer)
         change, opt_state = optimizer.update(gradient, carry.opt_state, carry.params)
         params = optax.apply_updates(carry.params, change)
+        if adversary is not None:  # of a group objective, whose batch is one piece
+            carry = carry._replace(adversary=adversary[0])
         return carry._replace(params=params, state=state, opt_state=opt_state), loss
 
     return update
@@ -88,11 +104,11 @@ def _piece(plan: Plan, size: int) -> int:
 
 def _by_rule(
     rule: str, loss: Callable[[Params], Any], params: Params, hyper: Hyper
-) -> tuple[jax.Array, Params, Any]:
-    """Value, gradient by the rule, and what else the loss returns."""
-    (value, aux), plain = jax.value_and_grad(loss, has_aux=True)(params)
+) -> tuple[Params, Any]:
+    """The gradient by the rule, and what else the loss returns."""
+    plain, aux = jax.grad(loss, has_aux=True)(params)
     if rule == "none":
-        return value, plain, aux
+        return plain, aux
     # With T = 1 Kwon et al. 2021's step is that of Foret et al. 2021.
     (flat, rebuilt), (weights, _) = ravel_pytree(plain), ravel_pytree(params)
     size = jnp.abs(weights) + 0.01 if rule == "asam" else jnp.ones_like(weights)
@@ -100,7 +116,7 @@ def _by_rule(
     step = rebuilt(hyper.rho * size**2 * flat / jnp.where(norm == 0, 1, norm))
     above, _ = jax.grad(loss, has_aux=True)(_plus(params, step))
     a = hyper.rho_share
-    return value, jax.tree.map(lambda g, up: (1 - a) * g + a * up, plain, above), aux
+    return jax.tree.map(lambda g, up: (1 - a) * g + a * up, plain, above), aux
 
 
 def _noisy(params: Params, cell: Cell, hyper: Hyper, epoch: Any, position: Any) -> Params:
@@ -125,7 +141,7 @@ def _examples(
     def keys(purpose: Purpose) -> jax.Array:
         return example_keys(seed, purpose, epoch, position)
 
-    place = Place(seed, epoch, position, len(plan.dataset.train))
+    place = _place(plan, cell, epoch, position)
     noise = hyper.label_noise if features.label_noise else None
     inputs, labels = training_examples(task, place, arrays, None, noise)
     labels = flipped(task, place, labels, hyper.label_flips if features.label_flips else None)
@@ -135,7 +151,14 @@ def _examples(
         Noise(keys(Purpose.DROPOUT), hyper.dropout) if features.dropout else None,
         hyper.label_smoothing if features.label_smoothing else None,
     )
-    return inputs, labels, jnp.ones(len(labels), task.model.dtype), extras
+    weights = jnp.ones(len(labels), task.model.dtype)
+    if features.reweighting:
+        weights += hyper.reweighting * (arrays.weights[example_index(place)] - 1)
+    return inputs, labels, weights, extras
+
+
+def _place(plan: Plan, cell: Cell, epoch: jax.Array, position: jax.Array) -> Place:
+    return Place(np.int32(cell["seed"]), epoch, position, len(plan.dataset.train))
 
 
 def _plus(tree: Params, other: Params) -> Params:

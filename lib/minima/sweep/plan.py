@@ -16,6 +16,7 @@ from minima.sweep import probe
 from minima.sweep.branch import Trunk, open_trunk
 from minima.sweep.budgets import Budget
 from minima.sweep.checks import (
+    check_groups,
     check_labels,
     check_memory,
     check_mesh,
@@ -24,6 +25,7 @@ from minima.sweep.checks import (
     check_range,
     check_steps,
 )
+from minima.sweep.combinations import grouped
 from minima.sweep.config import SweepConfig
 from minima.sweep.grid import Grid
 from minima.sweep.hyperparameters import asked, features_of, hyperparameters
@@ -38,8 +40,9 @@ from minima.sweep.sharding import shards_of_cells
 from minima.sweep.timeline import Timeline, make_timeline
 from minima.tasks import datasets
 from minima.tasks.datasets.dataset import Dataset
+from minima.tasks.model_choice import ModelChoice
 from minima.tasks.models.sharding import Cut, Path
-from minima.tasks.task import ModelChoice, Task, make_task
+from minima.tasks.task import Task, make_task
 
 Cell = dict[str, Any]
 
@@ -248,6 +251,7 @@ def make_plan(
     check_steps(config, num_examples, smallest)
     check_range(config)
     check_labels(config, dataset)
+    check_groups(config, dataset)
     trunk = open_trunk(config, dataset.checksum) or open_pretrained(config, task.model)
     widths = resolve_widths(config, task.model.name, num_examples)
     target = training.budget.target
@@ -264,6 +268,7 @@ def make_plan(
         snapshots=config.record.snapshots > 0,
         branch=trunk is not None,
         sam_examples=training.sam_examples,
+        groups=dataset.num_groups if grouped(config) else 0,
     )
     check_norm(recipe)
     check_phases(config, recipe, num_examples)

@@ -53,13 +53,19 @@ def hyper_at(schedule: Schedule, step: jax.Array, features: Features) -> Hyper:
     hyper = jax.tree.map(lambda by_phase: by_phase[phase], schedule.hyper)
     rate = hyper.learning_rate
     if features.warmup:
-        seen = (step + 1).astype(rate.dtype) * hyper.batch_size.astype(rate.dtype)
+        seen = examples_seen(hyper, step + 1)
         rate = rate * jnp.minimum(seen / jnp.maximum(hyper.warmup_examples, 1), 1)
     if features.decay != "none":
         length = (schedule.decay_end - schedule.decay_start).astype(rate.dtype)
         into = (step - schedule.decay_start).astype(rate.dtype)
         rate = rate * _decay(features.decay, jnp.clip(into / jnp.maximum(length, 1), 0, 1))
     return hyper._replace(learning_rate=rate)
+
+
+def examples_seen(hyper: Hyper, updates: jax.Array) -> jax.Array:
+    """Examples in so many updates of this batch size, in the dtype of the rate."""
+    dtype = hyper.learning_rate.dtype
+    return updates.astype(dtype) * hyper.batch_size.astype(dtype)
 
 
 def _phase(schedule: Schedule, step: jax.Array) -> Any:

@@ -17,6 +17,7 @@ from minima.sweep.leaf import (
     leaf,
 )
 
+PARITIES = ("demographic_parity", "equal_opportunity", "equalized_odds")
 DECAYS = ("none", "linear", "cosine", "sqrt")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adam", "adamw", "lion", "muon")
 
@@ -117,6 +118,34 @@ class TrainingConfig:
     )
     average_fraction: float = leaf(
         0.25, "share of the updates, at the end, that swa averages over", check=is_share
+    )
+    group_dro: float = leaf(
+        0.0,
+        "how fast group DRO's adversary climbs the groups' losses, such as 0.01; 0: the mean loss",
+        check=NOT_NEGATIVE,
+    )
+    irm_penalty: float = leaf(
+        0.0,
+        "on the slope of each group's loss along the outputs' scale (IRMv1)",
+        check=NOT_NEGATIVE,
+    )
+    vrex_penalty: float = leaf(
+        0.0, "on the variance of the groups' losses (V-REx)", check=NOT_NEGATIVE
+    )
+    parity_penalty: float = leaf(
+        0.0, "on squared differences between the groups' mean scores", check=NOT_NEGATIVE
+    )
+    parity: Literal[PARITIES] = leaf(  # type: ignore[valid-type]
+        "demographic_parity", "whose scores: everybody's, those of class 1, or class by class"
+    )
+    penalty_warmup_examples: int = leaf(
+        0, "examples over which these penalties are 1 at most", check=NOT_NEGATIVE
+    )
+    reweighting: float = leaf(
+        0.0,
+        "share of the examples' weights in what they count; they are the data's, else those that "
+        "make all groups count the same",
+        check=is_probability,
     )
     divergence_loss: float = leaf(
         1000.0,

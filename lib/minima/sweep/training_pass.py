@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 
 from minima.runtime.mesh import traced_axes, whole
-from minima.sweep import sharpness_aware, stream
-from minima.sweep.examples import Place, Slab, flipped, training_examples
+from minima.sweep import group_objectives, sharpness_aware, stream
+from minima.sweep.examples import Place, Slab, example_index, flipped, training_examples
 from minima.sweep.optimizers import Hyper
+from minima.sweep.schedules import examples_seen
 from minima.sweep.stream import Purpose
 from minima.sweep.weight_noise import perturbed
 from minima.tasks.models import Noise, Params, State
@@ -31,8 +32,12 @@ def training_pass(
     slab: Slab | None,
     width: int,
     left: jax.Array,
-) -> tuple[Params, Sums, State]:
-    """Gradient sum, sums and state of the next `width` examples, at most `left` of them real."""
+) -> tuple[Params, Sums, State, jax.Array | None]:
+    """Gradient sum, sums and state of the next `width` examples, at most `left` of them real.
+
+    Last comes group DRO's adversary, or None. An objective over groups takes the place of the
+    mean loss in the gradient; the sums are of the examples' losses in any case.
+    """
     slot, num_examples = _slots(recipe, lane, width), recipe.num_examples
     if len(slot) > width:  # padded for the devices that share it: repeats the last example
         left = jnp.minimum(left, width)
@@ -44,18 +49,35 @@ def training_pass(
     inputs, labels = training_examples(recipe.task, place, arrays, slab, noise)
     flips = _fixed(order).label_flips if recipe.features.label_flips else None
     labels = flipped(recipe.task, place, labels, flips)
-    weights = (slot < left).astype(recipe.task.model.dtype)
+    there = (slot < left).astype(recipe.task.model.dtype)
+    weights = there * _counting(recipe, order, place, arrays)
     extras = _regularisation(recipe, order, epoch, position)
 
-    def loss(params: Params) -> tuple[jax.Array, tuple[Sums, State]]:
-        sums, state = recipe.task.training_sums(
-            params, lane.state, arrays, inputs, labels, weights, extras
+    def loss(params: Params) -> tuple[jax.Array, tuple[Sums, State, jax.Array | None]]:
+        outputs, state = recipe.task.training_outputs(
+            params, lane.state, arrays, inputs, there, extras
         )
-        return sums.loss, (sums, state)
+        sums = recipe.task.sums(outputs, labels, weights, extras.smoothing)
+        if not recipe.groups:
+            return sums.loss, (sums, state, None)
+        groups = arrays.groups[example_index(place)]
+        batch = group_objectives.Batch(outputs, labels, weights, groups, extras.smoothing)
+        hyper = _fixed(order)
+        seen = examples_seen(hyper, lane.step)
+        value, adversary = group_objectives.objective(recipe, hyper, seen, lane.adversary, batch)
+        return value * sums.weight, (sums, state, adversary)
 
     rule, at = recipe.features.sharpness_aware, _gradient_point(recipe, lane, order)
-    gradient, (sums, state) = sharpness_aware.gradient(rule, loss, at, _fixed(order))
-    return gradient, sums, state
+    gradient, (sums, state, adversary) = sharpness_aware.gradient(rule, loss, at, _fixed(order))
+    return gradient, sums, state, adversary
+
+
+def _counting(recipe: "Recipe", order: "Order", place: Place, arrays: Arrays) -> jax.Array | int:
+    """What the examples at a place of the stream count, (n,); 1 for all without reweighting."""
+    if not recipe.features.reweighting:
+        return 1
+    own = arrays.weights[example_index(place)]
+    return 1 + _fixed(order).reweighting * (own - 1)
 
 
 def _slots(recipe: "Recipe", lane: "Lane", width: int) -> jax.Array:

@@ -7,13 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from minima.runtime.errors import UserError
 from minima.tasks import augmentation as augmentations
+from minima.tasks import model_choice as choices
 from minima.tasks import objectives
 from minima.tasks.datasets.dataset import Dataset, Generator, Split
+from minima.tasks.model_choice import ModelChoice
 from minima.tasks.models import (
-    ARCHITECTURES,
-    Architecture,
     Model,
     Noise,
     Params,
@@ -23,7 +22,6 @@ from minima.tasks.models import (
     architecture,
     trainable,
 )
-from minima.tasks.models.sequence import length_of
 from minima.tasks.objectives import Sums
 
 # What reads a kind of data at the least cost.
@@ -37,13 +35,18 @@ _DEFAULT_MODELS = {
 
 
 class Arrays(NamedTuple):
-    """A dataset on the device: raw inputs, labels, and the constants that normalise the inputs."""
+    """A dataset on the device: raw inputs, labels, and the constants that normalise the inputs.
+
+    Groups and weights are of training examples, (n,), or None.
+    """
 
     train: tuple[Any, Any]
     validation: tuple[Any, Any]
     test: tuple[Any, Any]
     mean: Any
     std: Any
+    groups: Any = None
+    weights: Any = None
 
 
 class Regularisation(NamedTuple):
@@ -104,33 +107,48 @@ class Task:
         extras: Regularisation,
     ) -> tuple[Sums, State]:
         """Loss, hits and weight of one microbatch in a training pass; the model's state after."""
+        outputs, state = self.training_outputs(params, state, arrays, inputs, weights, extras)
+        return self.sums(outputs, labels, weights, extras.smoothing), state
+
+    def training_outputs(
+        self,
+        params: Params,
+        state: State,
+        arrays: Arrays,
+        inputs: jax.Array,
+        weights: jax.Array,
+        extras: Regularisation,
+    ) -> tuple[jax.Array, State]:
+        """What the model says of a microbatch in a training pass; its state after."""
         if extras.augmentation_keys is not None:
             inputs = augmentations.augment(
                 self.augmentation, self.kind, inputs, extras.augmentation_keys
             )
         training = Training(weights, extras.noise)
-        logits, state = self.model.apply(params, state, self.prepare(arrays, inputs), training)
-        return self._sums(logits, labels, weights, extras.smoothing), state
+        return self.model.apply(params, state, self.prepare(arrays, inputs), training)
 
-    def _sums(
+    def sums(
         self,
         outputs: jax.Array,
         labels: jax.Array,
         weights: jax.Array,
         smoothing: jax.Array | None = None,
     ) -> Sums:
+        """Loss, hits and weight of outputs by the task's loss."""
         if self.tolerance is not None:
             return objectives.regression(outputs, labels, weights, self.tolerance)
         return objectives.classification(
             outputs, labels, weights, smoothing, self.loss, self.ignores
         )
 
-    def mean_losses(self, outputs: jax.Array, labels: jax.Array) -> jax.Array:
-        """The loss of each example, (n,), without smoothing: a mean over its labels that count."""
+    def mean_losses(
+        self, outputs: jax.Array, labels: jax.Array, smoothing: jax.Array | None = None
+    ) -> jax.Array:
+        """The loss of each example, (n,): a mean over its labels that count."""
         if self.tolerance is not None:
             losses = objectives.squared_difference(outputs, labels)
         else:
-            losses = objectives.LOSSES[self.loss](outputs, labels, None)
+            losses = objectives.LOSSES[self.loss](outputs, labels, smoothing)
         asked = (labels >= 0).reshape(len(labels), -1) if self.ignores else None
         return jnp.mean(losses.reshape(len(losses), -1), axis=1, where=asked)
 
@@ -181,37 +199,7 @@ class Task:
             predictions = logits[..., 0]
         else:
             predictions = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        return self._sums(logits, labels, weights), predictions
-
-
-@dataclass(frozen=True)
-class ModelChoice:
-    """What the flags say of a model; zero and "default" leave it to the architecture.
-
-    Attributes:
-      name: a key of `models.ARCHITECTURES`, or "default" for the one that suits the data.
-      width, depth: of the hidden layers.
-      norm: one of `norms.NORMS`, or "default".
-      activation: a key of `layers.ACTIVATIONS`, or "default".
-      positions: whether a transformer knows where its inputs stand.
-      parametrisation: "standard" or "mup".
-      base_width: where the two are the same.
-      remat: whether blocks are computed again on the way back.
-      attention_chunk: positions that attention looks at together; 0: all.
-      trainable: which parameters training moves.
-    """
-
-    name: str
-    width: int = 0
-    depth: int = 0
-    norm: str = "default"
-    positions: bool = True
-    parametrisation: str = "standard"
-    base_width: int = 0
-    activation: str = "default"
-    remat: bool = False
-    attention_chunk: int = 0
-    trainable: str = trainable.ALL
+        return self.sums(logits, labels, weights), predictions
 
 
 def make_task(
@@ -240,19 +228,19 @@ def make_task(
         its labels, the images are too small for the model, or the model has no such norm,
         activation, width, depth, parametrisation, blocks, attention or parameters.
     """
-    _check_loss(loss, dataset)
+    choices.check_loss(loss, dataset)
     if choice.name == "default":
         by_step = dataset.per_position and dataset.kind != "graph"
         name = "lstm" if by_step else _DEFAULT_MODELS[dataset.kind]
         choice = replace(choice, name=name)
     entry = architecture(choice.name)
-    _check_kind(choice.name, entry, dataset)
-    _check_choice(choice, entry)
+    choices.check_kind(choice.name, entry, dataset)
+    choices.check_choice(choice, entry)
     augmentations.check(augmentation, dataset.kind)
     height = dataset.input_shape[0]
     if dataset.kind == "image" and entry.image_size and height > entry.image_size:
         dataset = dataset.resized(entry.image_size)
-    _check_size(choice.name, entry.least_size, dataset)
+    choices.check_size(choice.name, entry.least_size, dataset)
     tokens = len(dataset.vocabulary or ()) or dataset.num_classes
     settings = Settings(
         input_shape=dataset.input_shape,
@@ -266,13 +254,13 @@ def make_task(
         positions=choice.positions,
         parameter_dtype=dtype,
         base_width=(choice.base_width or entry.width) if choice.parametrisation == "mup" else 0,
-        activation=_activation(choice, entry),
+        activation=choices.activation(choice, entry),
         compute_dtype="" if compute_dtype == "default" else compute_dtype,
         remat=choice.remat,
         attention_chunk=choice.attention_chunk,
         edges=dataset.edges,
     )
-    _check_length(choice, settings)
+    choices.check_length(choice, settings)
     model = Model(choice.name, settings, choice.trainable)
     if choice.trainable != trainable.ALL:
         trainable.mask(model)  # refuses what matches nothing
@@ -280,119 +268,6 @@ def make_task(
     ignores = dataset.per_position and not dataset.asked(dataset.train).all()
     task = Task(model, dataset.kind, augmentation, dataset.generator, loss, tolerance, ignores)
     return task, dataset
-
-
-def _check_loss(loss: str, dataset: Dataset) -> None:
-    if dataset.task == "regression" and loss != "squared_error":
-        raise UserError(
-            f"--loss={loss}: the labels of --dataset={dataset.name} are numbers, not classes; use "
-            "--loss=squared_error, or integer labels for classes"
-        )
-
-
-def _check_kind(name: str, entry: Architecture, dataset: Dataset) -> None:
-    if dataset.kind not in entry.kinds:
-        wants = " or ".join(entry.kinds)
-        use = "lstm or transformer" if dataset.kind == "tokens" else "mlp"
-        raise UserError(
-            f"--model={name}: reads {wants} data, --dataset={dataset.name} holds "
-            f"{_plural(dataset.kind)}; use --model={use}"
-        )
-    if dataset.per_position and not entry.language:
-        raise UserError(
-            f"--model={name}: is no language model, which --dataset={dataset.name} asks for; use "
-            "--model=lstm or transformer"
-        )
-
-
-def _activation(choice: ModelChoice, entry: Architecture) -> str:
-    """What was asked for, or the architecture's first; its own where it has no choice."""
-    if choice.activation == "default":
-        return entry.activations[0] if entry.activations else ""
-    return choice.activation
-
-
-def _check_choice(choice: ModelChoice, entry: Architecture) -> None:
-    if choice.norm != "default" and choice.norm not in entry.norms:
-        raise UserError(
-            f"--norm={choice.norm}: --model={choice.name} has {', '.join(sorted(entry.norms))}; "
-            "use one of these"
-        )
-    if choice.activation != "default" and choice.activation not in entry.activations:
-        known = [name for name, other in ARCHITECTURES.items() if other.activations]
-        raise UserError(
-            f"--activation={choice.activation}: --model={choice.name} has its own; use "
-            f"--model={', '.join(known[:-1])} or {known[-1]}"
-        )
-    if choice.width and not entry.width:
-        raise UserError(f"--width={choice.width}: --model={choice.name} has none; use --model=mlp")
-    if choice.width % entry.width_multiple:
-        raise UserError(
-            f"--width={choice.width}: --model={choice.name} needs a multiple of "
-            f"{entry.width_multiple}"
-        )
-    if choice.depth and not entry.depth:
-        raise UserError(f"--depth={choice.depth}: --model={choice.name} has none; use --model=mlp")
-    if choice.remat and not entry.depth and not entry.width:
-        raise UserError(f"--remat: --model={choice.name} has no hidden layers; use --model=mlp")
-    if choice.attention_chunk and not entry.attends:
-        attending = " or ".join(name for name, other in ARCHITECTURES.items() if other.attends)
-        raise UserError(
-            f"--attention_chunk={choice.attention_chunk}: --model={choice.name} has no attention; "
-            f"use --model={attending}"
-        )
-    _check_parametrisation(choice, entry)
-
-
-def _check_length(choice: ModelChoice, settings: Settings) -> None:
-    """A longer chunk is the whole sequence, for which there is another number."""
-    if choice.attention_chunk <= 0:
-        return
-    length = length_of(settings, patches=True)
-    if choice.attention_chunk >= length:
-        raise UserError(
-            f"--attention_chunk={choice.attention_chunk}: the sequences have {length} positions; "
-            "use fewer, or 0 for all of them"
-        )
-
-
-def _check_parametrisation(choice: ModelChoice, entry: Architecture) -> None:
-    if choice.parametrisation == "standard":
-        if choice.base_width:
-            raise UserError(
-                f"--base_width={choice.base_width}: --parametrisation=standard has none; use "
-                "--parametrisation=mup"
-            )
-        return
-    if not entry.mup:
-        known = " or ".join(name for name, other in ARCHITECTURES.items() if other.mup)
-        raise UserError(
-            f"--parametrisation={choice.parametrisation}: --model={choice.name} has none; use "
-            f"--model={known}"
-        )
-    if choice.base_width % entry.width_multiple:
-        raise UserError(
-            f"--base_width={choice.base_width}: --model={choice.name} needs a multiple of "
-            f"{entry.width_multiple}"
-        )
-
-
-def _plural(kind: str) -> str:
-    return kind if kind.endswith("s") else kind + "s"
-
-
-def _check_size(model: str, least: int, dataset: Dataset) -> None:
-    sides = dataset.input_shape[:2]
-    if dataset.kind == "image" and min(sides) < least:
-        raise UserError(
-            f"--model={model}: needs images of at least {least}×{least} pixels, "
-            f"--dataset={dataset.name} holds {sides[0]}×{sides[1]}; use --model=mlp"
-        )
-    if dataset.kind == "signal" and model == "cnn1d" and sides[0] < least:
-        raise UserError(
-            f"--model={model}: needs signals of at least {least} samples, "
-            f"--dataset={dataset.name} holds {sides[0]}; use --model=mlp"
-        )
 
 
 def to_arrays(dataset: Dataset, dtype: str = "float32") -> Arrays:
@@ -405,4 +280,7 @@ def to_arrays(dataset: Dataset, dtype: str = "float32") -> Arrays:
         return (inputs.astype(dtype) if floating else inputs, split.labels.astype(of_labels))
 
     scalars = (np.asarray(dataset.mean, dtype), np.asarray(dataset.std, dtype))
-    return Arrays(pair(dataset.train), pair(dataset.validation), pair(dataset.test), *scalars)
+    splits = pair(dataset.train), pair(dataset.validation), pair(dataset.test)
+    weights = dataset.example_weights()
+    weights = None if weights is None else weights.astype(dtype)
+    return Arrays(*splits, *scalars, dataset.train.groups, weights)

@@ -29,17 +29,26 @@ class Split:
         `token_dtype`.
     labels: (n,) int32 class indices; for a language model (n, T) int32, the token that follows
         each input token, or -1 where nothing is asked; for a regression float32, (n,) or (n, T).
+    groups: (n,) int32, 0 or above: which group or environment an example is of; None for no groups.
+    weights: (n,) float32 above 0: what an example counts in training that asks for it, or None.
     """
 
     inputs: np.ndarray
     labels: np.ndarray
+    groups: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Replaces both arrays by read-only, C-contiguous views."""
-        for field in ("inputs", "labels"):
-            view = np.ascontiguousarray(getattr(self, field)).view()
-            view.flags.writeable = False
-            object.__setattr__(self, field, view)
+        """Replaces the arrays by read-only, C-contiguous views."""
+        for field, array in vars(self).copy().items():
+            if array is not None:
+                view = np.ascontiguousarray(array).view()
+                view.flags.writeable = False
+                object.__setattr__(self, field, view)
+
+    def picked(self, index: Any) -> "Split":
+        """The examples at these places: indices, a mask or a slice."""
+        return Split(**{k: None if a is None else a[index] for k, a in vars(self).items()})
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -61,7 +70,7 @@ class Dataset:
         a program feeds its model (inputs - mean) / std. 0 and 1 for tokens.
     licence, source: what the data may be used for and where the bytes came from.
     checksum: `sha256` of train.inputs, train.labels, validation.inputs, validation.labels,
-        test.inputs, test.labels, in this order, and of the edges where there are any.
+        test.inputs, test.labels, in this order, and of groups, weights and edges that there are.
     stand_in: True if the data is not what its name says, only of the same form.
     vocabulary: the symbol of each token of a character model.
     entropy: the least possible mean loss in nats per token, where the source's is known exactly.
@@ -120,6 +129,22 @@ class Dataset:
         return right[:, self.asked(self.test)]
 
     @property
+    def num_groups(self) -> int:
+        """Groups of the training examples are 0 .. num_groups - 1; 0 where they have none."""
+        groups = self.train.groups
+        return 0 if groups is None else int(groups.max()) + 1
+
+    def example_weights(self) -> np.ndarray | None:
+        """What training examples count where that is asked for, float32 (n,), 1 in the mean.
+
+        Their own weights; else all groups count the same; None where there are neither.
+        """
+        groups, weights = self.train.groups, self.train.weights
+        if weights is None and groups is not None:
+            weights = 1 / np.maximum(np.bincount(groups), 1)[groups]
+        return None if weights is None else (weights / np.mean(weights)).astype(np.float32)
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one input, without the example axis."""
         return self.train.inputs.shape[1:]
@@ -133,7 +158,7 @@ class Dataset:
         """
         _check_size(self, size)
         splits = (self.train, self.validation, self.test)
-        shrunk = [Split(_block_means(split.inputs, size), split.labels) for split in splits]
+        shrunk = [replace(split, inputs=_block_means(split.inputs, size)) for split in splits]
         return self.remade(*shrunk)
 
     def permuted(self) -> "Dataset":
@@ -155,7 +180,7 @@ class Dataset:
         def moved(split: Split) -> Split:
             inputs = split.inputs.reshape(len(split), positions, -1)[:, order]
             labels = split.labels[:, order] if self.per_position else split.labels
-            return Split(inputs.reshape(split.inputs.shape), labels)
+            return replace(split, inputs=inputs.reshape(split.inputs.shape), labels=labels)
 
         splits = [moved(split) for split in (self.train, self.validation, self.test)]
         return self.remade(*splits, name=PERMUTED + self.name)
@@ -176,7 +201,7 @@ class Dataset:
                 f"--train_examples={count}: --dataset={self.name} has {len(self.train)} training "
                 "examples beside validation; use at most that many"
             )
-        return self.remade(Split(self.train.inputs[:count], self.train.labels[:count]))
+        return self.remade(self.train.picked(slice(count)))
 
     def remade(
         self,
@@ -269,10 +294,7 @@ def split_validation(train: Split, fraction: float, seed: int | None) -> tuple[S
         order = np.random.RandomState(seed).permutation(len(train))
     chosen = np.zeros(len(train), dtype=bool)
     chosen[order[:count]] = True
-    return (
-        Split(train.inputs[~chosen], train.labels[~chosen]),
-        Split(train.inputs[chosen], train.labels[chosen]),
-    )
+    return train.picked(~chosen), train.picked(chosen)
 
 
 def validation_size(n: int, fraction: float) -> int:
@@ -319,7 +341,9 @@ def check_edges(edges: Edges, nodes: int, name: str) -> None:
 def _checksum(train: Split, validation: Split, test: Split, edges: Edges) -> str:
     splits = (train, validation, test)
     arrays = [array for split in splits for array in (split.inputs, split.labels)]
-    return sha256(*arrays, *([np.array(edges, np.int32)] if edges else []))
+    more = [array for split in splits for array in (split.groups, split.weights)]
+    more.append(np.array(edges, np.int32) if edges else None)
+    return sha256(*arrays, *(array for array in more if array is not None))
 
 
 def _mean_and_std(inputs: np.ndarray, name: str) -> tuple[float, float]:

@@ -66,7 +66,7 @@ def draw(dataset: Dataset, number: int) -> Dataset:
     One order for all sizes, so that a draw's small training sets lie inside its large ones.
     """
     order = np.random.RandomState(number).permutation(len(dataset.train))
-    return dataset.remade(_picked(dataset.train, order))
+    return dataset.remade(dataset.train.picked(order))
 
 
 def shifted(dataset: Dataset) -> Dataset:
@@ -74,9 +74,9 @@ def shifted(dataset: Dataset) -> Dataset:
 
     def mirrored(split: Split) -> Split:
         inputs = split.inputs.astype(np.float32)
-        return Split((2 * dataset.mean - inputs).astype(np.float32), split.labels)
+        return replace(split, inputs=(2 * dataset.mean - inputs).astype(np.float32))
 
-    train = Split(dataset.train.inputs.astype(np.float32), dataset.train.labels)
+    train = replace(dataset.train, inputs=dataset.train.inputs.astype(np.float32))
     others = mirrored(dataset.validation), mirrored(dataset.test)
     return dataset.remade(train, *others, stand_in=True)
 
@@ -88,7 +88,7 @@ def missing(dataset: Dataset) -> Dataset:
     """
     train = dataset.train
     there = np.flatnonzero(train.labels < -(-dataset.num_classes // 2))
-    return dataset.remade(_picked(train, np.resize(there, len(train))), stand_in=True)
+    return dataset.remade(train.picked(np.resize(there, len(train))), stand_in=True)
 
 
 def proxy(dataset: Dataset) -> Dataset:
@@ -98,11 +98,7 @@ def proxy(dataset: Dataset) -> Dataset:
     """
     half = -(-dataset.num_classes // 2)
     labels = np.where(dataset.train.labels < half, 0, half).astype(np.int32)
-    return dataset.remade(Split(dataset.train.inputs, labels), stand_in=True)
-
-
-def _picked(split: Split, index: np.ndarray) -> Split:
-    return Split(split.inputs[index], split.labels[index])
+    return dataset.remade(replace(dataset.train, labels=labels), stand_in=True)
 
 
 _DERIVATIONS: dict[str, Derivation] = {

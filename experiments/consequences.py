@@ -33,8 +33,7 @@ def main(config: MatterConfig) -> int:
         return chosen
     rates = {kind: each.rate for kind, each in chosen.items()}
     rest = {
-        name: sweep.prepare(each, EXPERIMENT)
-        for name, each in stages.others(config, rates).items()
+        name: sweep.prepare(each, EXPERIMENT) for name, each in stages.others(config, rates).items()
     }
     code = lesson.train_all({", ".join(name): each for name, each in rest.items()}, config)
     if code is not None:

@@ -15,7 +15,6 @@ from parts.consequences.effects import paired
 from parts.consequences.measured import ENDED, MATCHED, Found
 from parts.consequences.outcomes import (
     BITS_NEEDED,
-    CONSEQUENCES,
     CORRUPTED,
     ECE,
     ERROR,
@@ -68,12 +67,13 @@ def judge(found: Found) -> list[Judged]:
         *_sharpness(judge, found),
         *(
             _differs(judge, found, LARGE, name, MATCHED, +1, _MDL if name == BITS_NEEDED else "")
-            for name in CONSEQUENCES
+            for name in found.consequences
             if name not in (ERROR, NOISY_ERROR)
         ),
         *(
             _differs(judge, found, kind, name, state, -1, source)
             for kind, name, state, source in _KNOWN
+            if name in found.consequences
         ),
         *(_predicts(judge, found, name) for name in (LAMBDA_MAX, ADAPTIVE)),
     ]
@@ -97,7 +97,7 @@ def _same(judge: Judge, found: Found) -> Judged:
         protocol="seeds of the small batch dealt into two arms at random, again and again",
         notes=(
             f"by consequence {100 * low:.1f} to {100 * high:.1f} %",
-            f"flagged of the {len(CONSEQUENCES)} consequences of the A/A row: {shown}",
+            f"flagged of the {len(found.consequences)} consequences of the A/A row: {shown}",
         ),
     )
 
@@ -126,9 +126,7 @@ def _sharpness(judge: Judge, found: Found) -> Iterator[Judged]:
                 fixed,
                 doublings(found, MATCHED, kind, name),
                 source=source,
-                notes=(
-                    f"at the end: {_mean(doublings(found, ENDED, kind, name)):+.2f} doublings",
-                ),
+                notes=(f"at the end: {_mean(doublings(found, ENDED, kind, name)):+.2f} doublings",),
             )
 
 
@@ -162,7 +160,7 @@ def _differs(
 
 
 def _predicts(judge: Judge, found: Found, name: str) -> Judged:
-    each = {c: taus(found, name, c) for c in CONSEQUENCES if c not in (ERROR, NOISY_ERROR)}
+    each = {c: taus(found, name, c) for c in found.consequences if c not in (ERROR, NOISY_ERROR)}
     shown = ", ".join(f"{c} {_mean(values):+.2f}" for c, values in each.items())
 
     def mean(each: dict[str, Floats]) -> Floats:

@@ -23,6 +23,8 @@ SAM, AVERAGED, AGAIN = "SAM", "averaged", "small batch again"
 OTHERS = (LARGE, TUNED, SAM, AVERAGED)  # what is compared with SMALL
 KINDS = (SMALL, *OTHERS, AGAIN)
 AS_IS, SHORTCUT, NOISY = "as it is", "with a shortcut", "with noisy labels"
+WORLDS = (AS_IS, SHORTCUT, NOISY)  # what is trained on
+NONE = "none"
 AGAIN_APART = 1000  # between a seed and the one of its A/A twin
 LEAST_KEPT = 3
 
@@ -92,11 +94,13 @@ class KindsConfig:
 class ConsequencesConfig:
     """What is asked of a minimum beside its accuracy."""
 
-    shortcut: str = _leaf("planted", "dataset with a shortcut")
+    shortcut: str = _leaf(NONE, "dataset with a planted shortcut; none: no such question")
     noise: float = _leaf(
         0.4, "share of labels redrawn at random where networks may memorise", check=in_range(0, 1)
     )
-    target: str = _leaf("mnist1d_near", "dataset that features are transferred to")
+    target: str = _leaf(
+        "mnist1d_near", "dataset that features are transferred to; none: no such question"
+    )
     labels: int = _leaf(20, "labelled examples per class there", check=AT_LEAST_1)
     corrupted: int = _leaf(
         500, "test examples that go through each corruption and severity", check=AT_LEAST_1
@@ -117,6 +121,12 @@ class MatterConfig:
     engine: EngineConfig = EngineConfig()
     record: RecordConfig = RecordConfig(snapshots=10)
     processes: ProcessesConfig = ProcessesConfig()
+
+    @property
+    def worlds(self) -> tuple[str, ...]:
+        """Those of WORLDS that are asked for."""
+        bait = self.consequences.shortcut != NONE
+        return tuple(world for world in WORLDS if bait or world != SHORTCUT)
 
     def __post_init__(self) -> None:
         """Refuses what the kinds differ in, and what leaves no course to match on.

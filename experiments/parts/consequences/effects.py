@@ -54,7 +54,7 @@ def effects(values: Mapping[str, Values], scales: Mapping[str, float]) -> list[E
     Consequences that fewer than two pairs of runs have are left out.
     """
     found = []
-    for consequence in CONSEQUENCES:
+    for consequence in (name for name in CONSEQUENCES if name in values[SMALL]):
         for kind in (*OTHERS, AGAIN):
             differences = paired(values, kind, consequence)
             if len(differences) < 2:
@@ -112,7 +112,7 @@ def same_kind(pools: Sequence[Values], splits: int, seed: int = 0) -> Control:
     """
     rng, hits = np.random.default_rng(seed), {}
     for name in CONSEQUENCES:
-        for pool in pools:
+        for pool in (each for each in pools if name in each):
             values = pool[name][np.isfinite(pool[name])]
             n = len(values) // 2
             if n < 2:

@@ -1,4 +1,4 @@
-"""The forest: a row for each consequence and kind of minimum, and above it how sharp each kind is."""
+"""The forest: a row for each consequence and kind of minimum; above it, how sharp they are."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,7 +9,7 @@ from minima.record.figure_style import (
     GREEN,
     GREY,
     ORANGE,
-    SMALL as SMALL_TEXT,
+    SMALL,
     TEXT,
     VERMILLION,
     Picture,
@@ -20,10 +20,10 @@ from minima.record.figure_style import (
 )
 from minima.statistics.intervals import t_interval
 from parts.consequences.claims import doublings
-from parts.consequences.config import AGAIN, LARGE, OTHERS, SAM, TUNED, AVERAGED
+from parts.consequences.config import AGAIN, AVERAGED, LARGE, OTHERS, SAM, TUNED
 from parts.consequences.effects import Effect
 from parts.consequences.measured import STATES, Found
-from parts.consequences.outcomes import CONSEQUENCES, UNITS
+from parts.consequences.outcomes import UNITS
 from parts.consequences.panel import ADAPTIVE, LAMBDA_MAX
 
 _COLOURS = {LARGE: VERMILLION, TUNED: ORANGE, SAM: BLUE, AVERAGED: GREEN, AGAIN: GREY}
@@ -45,7 +45,7 @@ def forest(found: Found, run: str) -> Picture:
         "consequence is better the lower (further left)",
         run,
     )
-    kinds, blocks = (*OTHERS, AGAIN), [c for c in CONSEQUENCES if _has(found, c)]
+    kinds, blocks = (*OTHERS, AGAIN), found.consequences
     rows = len(kinds) + _BETWEEN
     for column, state in enumerate(STATES):
         left = _LEFT + column * (_WIDE + _NUMBERS + _GAP)
@@ -65,10 +65,6 @@ def forest(found: Found, run: str) -> Picture:
             legend_below(plot, _legend(), 0.5, 3)
     sheet.notes(0, top + high + 0.95, _notes(found))
     return sheet.finish()
-
-
-def _has(found: Found, consequence: str) -> bool:
-    return any(e.consequence == consequence for each in found.effects.values() for e in each)
 
 
 def _sharpness(plot: Axes, found: Found, state: str, named: bool) -> None:
@@ -93,12 +89,10 @@ def _sharpness(plot: Axes, found: Found, state: str, named: bool) -> None:
     plot.set_xlim(-edge, edge)
     ticks = np.unique(np.linspace(-edge, edge, min(2 * edge + 1, 7)).round().astype(int))
     plot.set_xticks(ticks, [f"{2.0**tick:g}" for tick in ticks])
-    plot.set_xlabel("ratio to the small batch: left is flatter", fontsize=SMALL_TEXT)
+    plot.set_xlabel("ratio to the small batch: left is flatter", fontsize=SMALL)
 
 
-def _block(
-    plot: Axes, top: float, consequence: str, chosen: list[Effect], named: bool
-) -> None:
+def _block(plot: Axes, top: float, consequence: str, chosen: list[Effect], named: bool) -> None:
     for i, each in enumerate(chosen):
         y, colour = top + i, _COLOURS[each.kind]
         one = each.difference
@@ -123,7 +117,8 @@ def _broken(words: str) -> str:
     if len(words) < 16:
         return words
     middle = min(
-        (i for i, letter in enumerate(words) if letter == " "), key=lambda i: abs(i - len(words) / 2)
+        (i for i, letter in enumerate(words) if letter == " "),
+        key=lambda i: abs(i - len(words) / 2),
     )
     return words[:middle] + "\n" + words[middle + 1 :]
 
@@ -133,7 +128,7 @@ def _finish(plot: Axes, rows: float) -> None:
     plot.set_xlim(-_REACH, _REACH)
     ticks = range(-int(_REACH), int(_REACH) + 1, 2)
     plot.set_xticks(ticks, [minus(str(tick)) for tick in ticks])
-    plot.set_xlabel("standard deviations of the small batch's seeds", fontsize=SMALL_TEXT)
+    plot.set_xlabel("standard deviations of the small batch's seeds", fontsize=SMALL)
 
 
 def _bare_rows(plot: Axes, rows: float) -> None:
@@ -152,9 +147,7 @@ def _beside(plot: Axes, y: float, text: str, colour: str) -> None:
 
 def _name(plot: Axes, y: float, words: str) -> None:
     across = plot.get_yaxis_transform()
-    plot.text(
-        -(_LEFT - 0.05) / _WIDE, y, words, transform=across, fontsize=SMALL_TEXT, va="center"
-    )
+    plot.text(-(_LEFT - 0.05) / _WIDE, y, words, transform=across, fontsize=SMALL, va="center")
 
 
 def _legend() -> list[Line2D]:

@@ -21,7 +21,7 @@ from parts.consequences.matching import (
     halves,
 )
 from parts.consequences.outcomes import CONSEQUENCES, outcomes
-from parts.consequences.stages import WORLDS, Name
+from parts.consequences.stages import Name
 
 MATCHED, ENDED = "at one clean accuracy", "at the end"
 STATES = (MATCHED, ENDED)
@@ -54,6 +54,11 @@ class Found:
     reporting: int
 
     @property
+    def consequences(self) -> tuple[str, ...]:
+        """Those that were asked for."""
+        return tuple(name for name in CONSEQUENCES if name in self.values[ENDED][SMALL])
+
+    @property
     def seeds(self) -> int:
         """How many report."""
         return len(next(iter(self.values[ENDED][SMALL].values())))
@@ -64,12 +69,15 @@ class Found:
 
 
 def measure(
-    config: MatterConfig, runs: Mapping[Name, Prepared], rates: Mapping[str, float], target: Dataset
+    config: MatterConfig,
+    runs: Mapping[Name, Prepared],
+    rates: Mapping[str, float],
+    target: Dataset | None,
 ) -> Found:
     """Finds matching states, and what each kind does there and at its end."""
     values: dict[str, dict[str, Values]] = {s: {kind: {} for kind in KINDS} for s in STATES}
     targets, failed = {}, {}
-    for world in WORLDS:
+    for world in config.worlds:
         of_all = {kind: courses(runs[world, kind]) for kind in (SMALL, *OTHERS)}
         targets[world] = common_target(of_all.values())
         for kind, each in of_all.items():
@@ -86,9 +94,7 @@ def measure(
                     if kind == SMALL:  # whose second half of seeds is the A/A twin
                         values[state][AGAIN][name] = column[-len(config.kinds.seeds) :]
     _complete(values)
-    scales = {
-        name: float(np.nanstd(values[ENDED][SMALL][name], ddof=1)) for name in CONSEQUENCES
-    }
+    scales = {name: float(np.nanstd(values[ENDED][SMALL][name], ddof=1)) for name in CONSEQUENCES}
     pools = [_pooled(values[state]) for state in STATES]
     return Found(
         values,
@@ -107,7 +113,7 @@ def _read(
     prepared: Prepared,
     places: Mapping[str, Sequence[Between | None]],
     of_kind: Sequence[Course],
-    target: Dataset,
+    target: Dataset | None,
 ) -> dict[str, Values]:
     """By state, (cells,) of everything, NaN where a run failed."""
     points = sorted(
@@ -158,4 +164,5 @@ def _complete(values: Mapping[str, Mapping[str, Values]]) -> None:
 
 def _pooled(values: Mapping[str, Values]) -> Values:
     """All seeds of the small batch."""
-    return {n: np.concatenate([values[SMALL][n], values[AGAIN][n]]) for n in CONSEQUENCES}
+    both = values[SMALL], values[AGAIN]
+    return {name: np.concatenate([each[name] for each in both]) for name in both[0]}

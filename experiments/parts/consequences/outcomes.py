@@ -59,7 +59,7 @@ def outcomes(
     prepared: Prepared,
     points: Sequence[Point],
     asked: ConsequencesConfig,
-    target: Dataset,
+    target: Dataset | None,
 ) -> Values:
     """All consequences that a world's states have, (points,) each."""
     if world == SHORTCUT:
@@ -69,7 +69,8 @@ def outcomes(
     assert world == AS_IS
     found = _predictions(prepared, points)
     found[CORRUPTED] = _corrupted(prepared, points, asked.corrupted)
-    found[TRANSFER] = _transferred(prepared, points, target, asked.labels)
+    if target is not None:
+        found[TRANSFER] = _transferred(prepared, points, target, asked.labels)
     plan = prepared.plan
     rows = measure_points(
         plan,

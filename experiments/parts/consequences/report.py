@@ -11,7 +11,7 @@ from minima.claims.evidence import Floats
 from minima.record.tables import Table, Value
 from minima.statistics.intervals import t_interval
 from parts.consequences.claims import doublings
-from parts.consequences.config import AGAIN, KINDS, OTHERS, SMALL
+from parts.consequences.config import AGAIN, KINDS, OTHERS, SMALL, WORLDS
 from parts.consequences.effects import Effect
 from parts.consequences.figures import forest
 from parts.consequences.measured import ENDED, MATCHED, STATES, WHEN, Found
@@ -27,7 +27,6 @@ from parts.consequences.outcomes import (
     UNITS,
 )
 from parts.consequences.panel import LAMBDA_MAX, LOSS, NORM, SHARPNESS
-from parts.consequences.stages import WORLDS
 
 
 def findings(
@@ -105,7 +104,7 @@ def _matching(found: Found) -> Table:
     """What is left of accuracy, by world."""
     rows: list[list[Value]] = []
     errors = dict(zip(WORLDS, (ERROR, BAITED_ERROR, NOISY_ERROR), strict=True))
-    for world in WORLDS:
+    for world in found.targets:
         for kind in (*OTHERS, AGAIN):
             row: list[Value] = [world, found.targets[world], kind]
             for state in (MATCHED, ENDED):

@@ -1,4 +1,4 @@
-"""The sweeps of consequences: every kind of minimum on data as it is, and with two kinds of bait."""
+"""The sweeps of consequences: every kind of minimum, on data as they are and with bait."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,16 +15,17 @@ from parts.consequences.config import (
     AVERAGED,
     LARGE,
     NOISY,
+    NONE,
     SAM,
     SHORTCUT,
     SMALL,
     TUNED,
+    WORLDS,
     MatterConfig,
 )
 
 Name = tuple[str, str]  # what is trained on, and the kind of minimum
 
-WORLDS = (AS_IS, SHORTCUT, NOISY)
 _CHOOSING = (SMALL, TUNED, SAM, AVERAGED)  # have rates of their own; LARGE takes SMALL's
 _STRENGTH_EXAMPLES = 0.05  # share of a target's training set that a probe's strength is chosen on
 
@@ -43,13 +44,11 @@ def others(config: MatterConfig, rates: Mapping[str, float]) -> dict[Name, Sweep
       rates: of the kinds that have chosen.
     """
     at = {**rates, LARGE: rates[SMALL]}
-    asked = [(AS_IS, LARGE), *((world, kind) for world in (SHORTCUT, NOISY) for kind in at)]
+    asked = [(AS_IS, LARGE), *((world, kind) for world in config.worlds[1:] for kind in at)]
     return {(world, kind): kind_of(config, world, kind, (at[kind],)) for world, kind in asked}
 
 
-def kind_of(
-    config: MatterConfig, world: str, kind: str, rates: tuple[float, ...]
-) -> SweepConfig:
+def kind_of(config: MatterConfig, world: str, kind: str, rates: tuple[float, ...]) -> SweepConfig:
     """One kind of minimum on one world's data; the small batch trains its A/A twin as well."""
     kinds, training = config.kinds, config.training
     if kind == SAM:
@@ -76,8 +75,8 @@ def kind_of(
     )
 
 
-def check(config: MatterConfig, experiment: str) -> Dataset:
-    """Finds what the user got wrong, before anything compiles; returns the transfer target.
+def check(config: MatterConfig, experiment: str) -> Dataset | None:
+    """Finds what the user got wrong, before anything compiles; returns the transfer target, if any.
 
     Raises:
       UserError: data that can't be corrupted or split, have no groups, or don't fit the target.
@@ -85,18 +84,20 @@ def check(config: MatterConfig, experiment: str) -> Dataset:
     rate = config.kinds.learning_rates[0]
     tried = dict.fromkeys(_CHOOSING, rate)
     plans = {name: sweep.prepare(each, experiment) for name, each in others(config, tried).items()}
-    data, baited = (plans[world, LARGE].plan.dataset for world in (AS_IS, SHORTCUT))
+    data = plans[AS_IS, LARGE].plan.dataset
     if data.task != "classification" or data.kind not in CORRUPTIONS:
         raise UserError(
             f"--dataset={data.name}: holds {data.kind} data for {data.task}; corruptions are of "
             f"{' and '.join(CORRUPTIONS)} classes, such as mnist1d or cifar10"
         )
-    if baited.test.groups is None:
-        raise UserError(
-            f"--shortcut={baited.name}: its test examples have no groups; use a dataset with a "
-            "planted shortcut"
-        )
-    return _target(config, data)
+    if SHORTCUT in config.worlds:
+        baited = plans[SHORTCUT, LARGE].plan.dataset
+        if baited.test.groups is None:
+            raise UserError(
+                f"--shortcut={baited.name}: its test examples have no groups; use a dataset with "
+                "a planted shortcut, or none"
+            )
+    return None if config.consequences.target == NONE else _target(config, data)
 
 
 def _target(config: MatterConfig, source: Dataset) -> Dataset:

@@ -27,7 +27,9 @@ def test_a_draw_is_another_order_of_the_same_training_examples():
 def test_a_draw_keeps_labels_with_their_inputs_and_small_ones_lie_in_large_ones():
     base, drawn = BASE["mnist1d"], load("draw7:mnist1d")
     of = dict(zip(map(bytes, base.train.inputs), base.train.labels, strict=True))
-    assert all(of[bytes(x)] == y for x, y in zip(*[*vars(drawn.train).values()], strict=True))
+    assert all(
+        of[bytes(x)] == y for x, y in zip(drawn.train.inputs, drawn.train.labels, strict=True)
+    )
     small = load("draw7:mnist1d", train_examples=50)
     assert np.array_equal(small.train.inputs, drawn.train.inputs[:50])
     assert len(small.train) == 50

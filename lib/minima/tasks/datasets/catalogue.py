@@ -9,10 +9,12 @@ from minima.tasks.datasets import (
     chirps,
     churn,
     cifar,
+    digits,
     leaks,
     markov,
     memory,
     mnist1d,
+    mnist1d_months,
     mnist1d_targets,
     needle,
     npz,
@@ -97,6 +99,10 @@ def _target(r: Request) -> Dataset:
     return mnist1d_targets.load_target(r.name, r.validation_fraction)
 
 
+def _digits(r: Request) -> Dataset:
+    return digits.load_digits(r.name, r.validation_fraction)
+
+
 def _churn(r: Request) -> Dataset:
     return churn.load_churn(r.name, r.rest, r.validation_fraction)
 
@@ -133,6 +139,10 @@ CATALOGUE: dict[str, Entry] = {
         _cifar,
         (DATA_DIR,),
     ),
+    "digits": Entry("4,000 + 1,000 of MNIST's digits at 8×8", _digits),
+    "digits_uci": Entry(
+        "the same training set, tested on 1,797 digits that others wrote (UCI's)", _digits
+    ),
     "chirps": Entry(
         "1,200 + 600 spectrograms of made-up bird calls, or --data_dir with SPECIES/*.wav",
         lambda r: chirps.load_chirps(r.data_dir, r.validation_fraction),
@@ -157,6 +167,11 @@ CATALOGUE: dict[str, Entry] = {
         "every training signal of mnist1d's kind drawn anew; 10,000 to test on",
         _stream,
         (TEST_EXAMPLES,),
+    ),
+    "mnist1d_month": Entry(
+        "4,000 + 1,000 signals of one month, from 1 on; from month 7 on they drift",
+        lambda r: mnist1d_months.load_month(r.rest, r.validation_fraction),
+        argument="MONTH",
     ),
     "mnist1d_near": Entry(
         "12,000 + 4,000 signals of mnist1d's digits, sheared further, in more noise", _target

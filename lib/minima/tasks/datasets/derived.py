@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 
 from minima.runtime.errors import UserError
-from minima.tasks.datasets import corruptions
+from minima.tasks.datasets import corruptions, planted
 from minima.tasks.datasets.dataset import Dataset, Split
 from minima.tasks.datasets.engineered import engineered
 
@@ -27,6 +27,12 @@ NAMES = {
     "shifted:NAME": "validation and test inputs mirrored at the mean: another distribution",
     "missing:NAME": "the upper half of the classes left out of the training set",
     "proxy:NAME": "training labels that only say in which half of the classes an example is",
+    "coloured:NAME": "grey images in a colour that goes with the upper half of the classes in two "
+    "environments, and against it in the test set",
+    "coloured_crossed:NAME": "the same, with groups by label and colour instead of environments",
+    "grey:NAME": "the same labels, of which a quarter is flipped, without the colours",
+    "ruler:NAME": "a ruler in the corner of 95 % of the images of the upper half of the classes",
+    "word:NAME": "a last word that goes with the upper half of the classes, such as word:tickets",
     "CORRUPTIONN:NAME": "a test set corrupted at severity N of 1 to 5, such as fog3:fashion_mnist: "
     + ", ".join(corruptions.NAMES),
 }
@@ -107,4 +113,9 @@ _DERIVATIONS: dict[str, Derivation] = {
     "shifted": shifted,
     "missing": missing,
     "proxy": proxy,
+    "coloured": planted.coloured,
+    "coloured_crossed": planted.coloured_crossed,
+    "grey": planted.grey,
+    "ruler": planted.ruler,
+    "word": planted.word,
 }

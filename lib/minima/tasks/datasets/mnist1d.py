@@ -95,10 +95,13 @@ def check_test_examples(count: int) -> None:
         )
 
 
-def generate(settings: Settings, test_examples: int = 0) -> tuple[Split, Split]:
+def generate(
+    settings: Settings, test_examples: int = 0, units: tuple[float, float] | None = None
+) -> tuple[Split, Split]:
     """Makes the train and the test split: float32 (n, final_seq_length), int32 labels (n,).
 
     As published, train and test are standardised together, and classes are balanced over both.
+    `units` are the mean and the standard deviation to standardise by instead.
     With test_examples the test split is instead drawn by seed + 1, from the same templates, in the
     same point order and with the same constants; classes take turns. So training data stay as they
     are, no test signal occurs in them, and a larger test split begins with the smaller ones.
@@ -108,7 +111,7 @@ def generate(settings: Settings, test_examples: int = 0) -> tuple[Split, Split]:
     points = np.arange(settings.final_seq_length)
     if settings.shuffle_seq:
         points = random.permutation(settings.final_seq_length)
-    mean, std = signals.mean(), signals.std()
+    mean, std = units or (signals.mean(), signals.std())
 
     def split(signals: np.ndarray, labels: np.ndarray) -> Split:
         standard = (signals[:, points] - mean) / std

@@ -182,13 +182,15 @@ def _predicts(judge: Judge, found: Found, name: str) -> Judged:
 
 
 def taus(found: Found, name: str, consequence: str) -> Floats:
-    """(seeds,) Kendall's τ of a sharpness and a consequence over kinds; NaN where one failed."""
+    """(seeds,) Kendall's τ of a sharpness and a consequence over kinds; NaN where one failed.
+
+    Where all kinds are equal nothing goes with anything: 0.
+    """
     kinds = (SMALL, *OTHERS)
     x, y = (np.stack([found.of(MATCHED, k, what) for k in kinds]) for what in (name, consequence))
     sound = np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0)
-    return np.array(
-        [kendall_tau(x[:, s], y[:, s]) if sound[s] else np.nan for s in range(x.shape[1])]
-    )
+    each = [kendall_tau(x[:, s], y[:, s]) if sound[s] else 0.0 for s in range(x.shape[1])]
+    return np.where(sound, np.nan_to_num(each), np.nan)
 
 
 def _spelled(name: str) -> str:

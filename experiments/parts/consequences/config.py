@@ -94,9 +94,13 @@ class KindsConfig:
 class ConsequencesConfig:
     """What is asked of a minimum beside its accuracy."""
 
-    shortcut: str = _leaf(NONE, "dataset with a planted shortcut; none: no such question")
+    shortcut: str = _leaf(
+        "pulse:mnist1d", "dataset with a planted shortcut; none: no such question"
+    )
     noise: float = _leaf(
-        0.4, "share of labels redrawn at random where networks may memorise", check=in_range(0, 1)
+        0.4,
+        "share of labels redrawn at random where networks may memorise; 0: no such question",
+        check=in_range(0, 1),
     )
     target: str = _leaf(
         "mnist1d_near", "dataset that features are transferred to; none: no such question"
@@ -118,15 +122,20 @@ class MatterConfig:
         dataset="mnist1d", model="mlp", width=64, depth=2, test_examples=8000
     )
     training: TrainingConfig = TrainingConfig(budget=Budget(epochs=40), evaluations=10)
-    engine: EngineConfig = EngineConfig()
+    # Programs of one shape: those of all batch sizes, and of choosing and reporting, compile once.
+    engine: EngineConfig = EngineConfig(microbatch=32, lanes=4)
     record: RecordConfig = RecordConfig(snapshots=10)
     processes: ProcessesConfig = ProcessesConfig()
 
     @property
     def worlds(self) -> tuple[str, ...]:
         """Those of WORLDS that are asked for."""
-        bait = self.consequences.shortcut != NONE
-        return tuple(world for world in WORLDS if bait or world != SHORTCUT)
+        asked = {
+            AS_IS: True,
+            SHORTCUT: self.consequences.shortcut != NONE,
+            NOISY: self.consequences.noise > 0,
+        }
+        return tuple(world for world in WORLDS if asked[world])
 
     def __post_init__(self) -> None:
         """Refuses what the kinds differ in, and what leaves no course to match on.
@@ -175,6 +184,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "corrupted": 50,
         "measured": 200,
         "labels": 5,
+        "noise": 0.0,
     },
     "laptop": {},
 }

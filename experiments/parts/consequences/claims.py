@@ -141,7 +141,7 @@ def _differs(
     judge: Judge, found: Found, kind: str, name: str, state: str, side: int, source: str
 ) -> Judged:
     size, least = _SIZES[UNITS[name]]
-    word = "more" if side > 0 else "less"
+    word = "higher" if side > 0 else "lower"
     other = ENDED if state == MATCHED else MATCHED
     effect = {(e.kind, e.consequence): e for e in found.effects[state]}.get((kind, name))
     beside = _mean(paired(found.values[other], kind, name))
@@ -150,7 +150,7 @@ def _differs(
         notes.insert(0, f"p = {effect.p:.2g}, by Holm {effect.adjusted:.2g}")
     return judge.over_seeds(
         f"{_slug(kind)}-{_slug(name)}",
-        f"{state[0].upper()}{state[1:]}, {kind} has {word} of it than the small batch: {name}",
+        f"{state[0].upper()}{state[1:]}, {name}: {kind} is {word} than the small batch",
         (SIGN, side * size, least, UNITS[name]),
         paired(found.values[state], kind, name),
         source=source or _KESKAR,

@@ -47,7 +47,12 @@ class KindsConfig:
     )
     large_batch: int = _leaf(256, "batch size of the large-batch minima", check=AT_LEAST_1)
     learning_rates: tuple[float, ...] = rates_leaf(
-        (0.025, 0.05, 0.1, 0.2, 0.4), "among which each kind gets its best"
+        (0.00625, 0.0125, 0.025, 0.05, 0.1, 0.2, 0.4), "among which each kind gets its best"
+    )
+    longer: float = _leaf(
+        4.0,
+        "times as long does the large batch train at the small batch's rate, where it is slow",
+        check=AT_LEAST_1,
     )
     radius: float = _leaf(0.2, "how far SAM climbs", check=_positive)
     climbed: int = _leaf(32, "examples whose gradient it climbs", check=AT_LEAST_1)
@@ -185,6 +190,51 @@ PRESETS: dict[str, dict[str, object]] = {
         "measured": 200,
         "labels": 5,
         "noise": 0.0,
+        "longer": 2.0,
     },
     "laptop": {},
+    "gpu": {
+        "dataset": "cifar100",
+        "shortcut": "ruler:cifar100",
+        "target": "cifar10",
+        "test_examples": 0,
+        "model": "resnet",
+        "norm": "group",
+        "width": 32,
+        "depth": 3,
+        "augmentation": "shift_flip",
+        "budget": "100epochs",
+        "evaluations": 20,
+        "snapshots": 20,
+        "small_batch": 128,
+        "large_batch": 4096,
+        "learning_rates": "0.01:1.28:log8",
+        "climbed": 128,
+        "half_life": 200_000.0,
+        "microbatch": 0,
+        "lanes": 0,
+        "tuning_seeds": "2",
+        "seeds": "10,11,12,13,14,15,16,17",
+    },
+    "pod": {
+        "dataset": "cifar100",
+        "shortcut": "ruler:cifar100",
+        "target": "cifar10",
+        "test_examples": 0,
+        "model": "resnet",
+        "norm": "group",
+        "width": 64,
+        "depth": 9,
+        "augmentation": "shift_flip",
+        "budget": "200epochs",
+        "evaluations": 40,
+        "snapshots": 40,
+        "small_batch": 128,
+        "large_batch": 8192,
+        "learning_rates": "0.01:2.56:log9",
+        "climbed": 128,
+        "half_life": 200_000.0,
+        "microbatch": 0,
+        "lanes": 0,
+    },
 }

@@ -94,7 +94,8 @@ def measure(
                     if kind == SMALL:  # whose second half of seeds is the A/A twin
                         values[state][AGAIN][name] = column[-len(config.kinds.seeds) :]
     _complete(values)
-    scales = {name: float(np.nanstd(values[ENDED][SMALL][name], ddof=1)) for name in CONSEQUENCES}
+    ended = values[ENDED][SMALL]
+    scales = {n: float(np.nanstd(ended[n], ddof=1)) for n in CONSEQUENCES if n in ended}
     pools = [_pooled(values[state]) for state in STATES]
     return Found(
         values,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from minima import sweep
 from minima.runtime.errors import UserError
+from minima.sweep.budgets import Budget
 from minima.sweep.config import GridConfig, SweepConfig
 from minima.sweep.run import Prepared
 from minima.tasks import datasets
@@ -51,6 +52,8 @@ def others(config: MatterConfig, rates: Mapping[str, float]) -> dict[Name, Sweep
 def kind_of(config: MatterConfig, world: str, kind: str, rates: tuple[float, ...]) -> SweepConfig:
     """One kind of minimum on one world's data; the small batch trains its A/A twin as well."""
     kinds, training = config.kinds, config.training
+    if kind == LARGE:
+        training = replace(training, budget=_longer(training.budget, kinds.longer))
     if kind == SAM:
         training = replace(
             training, sharpness_aware="sam", rho=kinds.radius, sam_examples=kinds.climbed
@@ -73,6 +76,13 @@ def kind_of(config: MatterConfig, world: str, kind: str, rates: tuple[float, ...
         record=replace(config.record, tensorboard=config.record.tensorboard and first),
         processes=config.processes,
     )
+
+
+def _longer(budget: Budget, times: float) -> Budget:
+    """A budget without conditions, so many times over."""
+    units = ("epochs", "steps", "examples")
+    given = {unit: getattr(budget, unit) for unit in units}
+    return replace(budget, **{u: type(n)(n * times) for u, n in given.items() if n is not None})
 
 
 def check(config: MatterConfig, experiment: str) -> Dataset | None:

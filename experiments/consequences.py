@@ -1,4 +1,46 @@
-"""placeholder."""
+"""Does it matter where a run lands? Sharp and flat minima at one clean accuracy, and what they do.
+
+Question: five kinds of minima, of a small batch, a large batch at the small one's rate, a large
+batch at its own, SAM and averaged weights: which are sharp, and do the sharp ones do worse where
+accuracy says nothing? In likelihood and calibration, on corrupted inputs, in the worst group where
+a shortcut was planted, in gaps between classes and groups, in transfer with few labels, in how many
+wrong labels are learnt by heart, and in the bits that each weight needs.
+
+Every kind trains on MNIST-1D as it is, with a pulse that goes with half of the classes in 95 % of
+the signals, and with 40 % of the labels redrawn. Rates are chosen on seeds of their own, by
+validation accuracy on data as they are, and kept on the others. Runs are kept at ten points of
+their course. Half of the test examples say where on its course each run has the one accuracy that
+all runs reach; everything is read there, in proportion between the two kept states on either side,
+on the other half, and what is left of the difference in accuracy is shown. So the better kind is
+compared at an earlier time: the same at the end, unmatched, stands beside it. Sharpness is measured
+of the same states by one program: λmax, and two measures that no rescaling of layers changes.
+
+The rules, fixed before the run: differences are paired by seed with the small batch's, 95 %
+intervals are Student's; what differs, differs after Holm's correction over all kinds and
+consequences of a state. The small batch once more, from other seeds, is a row like the others, and
+two arms of one configuration are to be told apart in 5 ± 1 % of 8,800 comparisons. Signs are
+claimed of the large batch in every consequence (sharp is worse), of SAM and of averages where they
+are published; PASS needs the interval on the claimed side of 0, and is PARTIAL where Holm's
+correction does not leave it; FAIL lies on the other side, or within the smallest effect of interest
+(0.5 points, 0.02 nats, 0.1 bits) of 0. Over kinds, does the sharper do worse (Kendall's τ by seed)?
+
+Calibration error comes with that of perfectly calibrated models of the same confidences. Bits: the
+coarsest uniform rounding of each tensor from which on the training loss rises by less than 1 %, so
+a smaller loss allows less. The large batch at the small one's rate trains four times as long.
+
+Source: Keskar et al. 2017 (arXiv:1609.04836); Foret et al. 2021 (arXiv:2010.01412); Izmailov et al.
+2018 (arXiv:1803.05407); Andriushchenko et al. 2023 (arXiv:2302.07011); Hochreiter & Schmidhuber
+1997, "Flat minima".
+
+Command:   python experiments/consequences.py
+           python experiments/consequences.py --dataset=fashion_mnist --model=cnn_small \
+             --shortcut=ruler:fashion_mnist --target=none --test_examples=0
+Cost:      COST
+Outcome:   the kinds with their sharpness, what matching left, all differences and calibration as
+           tables, an answer for each kind, verdicts, failures first; figures/consequences.png (the
+           forest), figures/claims.png (and SVG), minima.csv, matching.csv, effects.csv,
+           calibration.csv, verdict.json, and results.csv of every sweep.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -54,14 +54,16 @@ class KindsConfig:
         "times as long does the large batch train at the small batch's rate, where it is slow",
         check=AT_LEAST_1,
     )
-    radius: float = _leaf(0.2, "how far SAM climbs", check=_positive)
+    radius: float = _leaf(
+        0.2, "how far SAM climbs; settled on seeds 0, 1 and 10 to 12", check=_positive
+    )
     climbed: int = _leaf(32, "examples whose gradient it climbs", check=AT_LEAST_1)
     half_life: float = _leaf(
         9600.0, "of averaged weights, in examples, whatever the batch", check=_positive
     )
     tuning_seeds: tuple[int, ...] = seeds_leaf((0, 1, 2), "which choose rates, and do not report")
     seeds: tuple[int, ...] = seeds_leaf(
-        tuple(range(10, 26)),
+        tuple(range(100, 116)),
         f"which report; the small batch again, from {AGAIN_APART} more than these, is the A/A "
         "control",
     )

@@ -34,6 +34,8 @@ FLATTER: Fixed = (SIGN, -1.0, 0.25, "doublings")
 GOES_WITH: Fixed = (SIGN, 0.5, 0.1, "(Kendall's τ)")
 _SIZES = {"points": (1.0, 0.5), "nats": (0.05, 0.02), "bits": (0.5, 0.1)}
 
+SAME_KIND = "a-a"
+
 _KESKAR = "Keskar et al. 2017 (arXiv:1609.04836)"
 _MDL = "Hochreiter & Schmidhuber 1997"
 _FORET = "Foret et al. 2021 (arXiv:2010.01412)"
@@ -44,6 +46,7 @@ _PROTOCOL = (
     "paired by seed with the small batch at its best rate; matched between kept states by half of "
     "the test examples, reported on the other half"
 )
+_IDS = {LAMBDA_MAX: "lambda-max", ADAPTIVE: "adaptive"}
 _HOLM = "not after Holm's correction over all kinds and consequences"
 # What is known of others than the large batch, at which state, and by whom.
 _KNOWN = (
@@ -88,7 +91,7 @@ def _same(judge: Judge, found: Found) -> Judged:
     }
     shown = ", ".join(f"{count} {state}" for state, count in again.items())
     return judge.share(
-        "a-a",
+        SAME_KIND,
         "Two arms of one configuration, other seeds, are told apart in 5 % of comparisons",
         SAME,
         control.flagged,
@@ -121,7 +124,7 @@ def _sharpness(judge: Judge, found: Found) -> Iterator[Judged]:
     for kind, fixed, word, source in asked:
         for name in (LAMBDA_MAX, ADAPTIVE):
             yield judge.over_seeds(
-                f"{word}-{_slug(kind)}-{_slug(name)}",
+                f"{word}-{_slug(kind)}-{_IDS[name]}",
                 f"At one clean accuracy, {kind} is {word} than the small batch by {_spelled(name)}",
                 fixed,
                 doublings(found, MATCHED, kind, name),
@@ -171,7 +174,7 @@ def _predicts(judge: Judge, found: Found, name: str) -> Judged:
         return np.asarray(kept.mean(axis=0), np.float64)
 
     return judge.over_seeds(
-        f"predicts-{_slug(name)}",
+        f"predicts-{_IDS[name]}",
         f"Over kinds of minima at one clean accuracy, the sharper by {_spelled(name)} does worse",
         GOES_WITH,
         partial(mean, each),

@@ -10,7 +10,7 @@ from minima.claims.claims_figure import claims_figure
 from minima.claims.evidence import Floats
 from minima.record.tables import Table, Value
 from minima.statistics.intervals import t_interval
-from parts.consequences.claims import doublings
+from parts.consequences.claims import SAME_KIND, doublings
 from parts.consequences.config import AGAIN, KINDS, OTHERS, SMALL, WORLDS
 from parts.consequences.effects import Effect
 from parts.consequences.figures import forest
@@ -40,7 +40,8 @@ def findings(
         "calibration": _calibration(found),
     }
     figures = {"consequences": forest(found, run)}
-    claims, verdicts = zip(*judged, strict=True)
+    # All but the A/A control, whose n is not of seeds.
+    claims, verdicts = zip(*(each for each in judged if each[0].id != SAME_KIND), strict=True)
     if (picture := claims_figure(verdicts, run, claims)) is not None:
         figures["claims"] = picture
     facts = {

@@ -165,7 +165,14 @@ def _calibration(found: Found) -> Table:
             rows.append([state, kind, *cells, inside])
     return Table(
         "Calibration error beside that of perfectly calibrated models of the same confidences",
-        ("state", "kind", "ECE_points", "calibrated_mean", "calibrated_97.5_percent", "inside_%"),
+        (
+            "state",
+            "kind",
+            "ECE_points",
+            "calibrated_mean",
+            "calibrated_upper_limit",
+            "inside_percent",
+        ),
         rows,
     )
 

@@ -13,6 +13,8 @@ from minima.claims.evidence import Floats
 from minima.evaluation import calibration
 from minima.evaluation.disparity import by_group
 from minima.landscape.run_measures import measure_points
+from minima.record import results
+from minima.record.run_directory import RunDirectory
 from minima.record.snapshots import Snapshots
 from minima.sweep.branch import from_arrays
 from minima.sweep.examples import labels_of
@@ -50,6 +52,7 @@ CONSEQUENCES = tuple(UNITS)
 # Beside them: what chance alone makes of a calibration error, and what is left of matching.
 ECE_NULL, ECE_BAND, INSIDE = "ECE if calibrated", "ECE if calibrated, upper limit", "ECE inside"
 _NULL_DRAWS = 100
+_TOGETHER = 16  # states probed at a time, so that any number of them is the same program
 
 Values = dict[str, Floats]  # by name, (points,)
 
@@ -80,6 +83,9 @@ def outcomes(
         examples=asked.measured,
         mesh=plan.layout.make_mesh(),
     )
+    with RunDirectory.hold(prepared.directory) as held:
+        run = results.load(held.directory)
+        results.write_results(run.path, run.axes, run.cells)  # with what was measured
     around = {name: np.array([row[name].value for row in rows]) for name in rows[0]}
     return found | around | {BITS_NEEDED: around[BITS]}
 
@@ -139,9 +145,11 @@ def _transferred(
     plan, snapshots = prepared.plan, Snapshots(prepared.directory)
     like = blank_initial(plan.recipe)
     variables = [minimum_of(from_arrays(snapshots.read(*point), like)) for point in points]
-    few = labels * target.num_classes
-    right = layer_accuracies(plan.recipe.task, target, variables, few)[:, -1]
-    return np.asarray(POINTS * (1 - right), np.float64)
+    few, n = labels * target.num_classes, len(variables)
+    variables += variables[-1:] * (-n % _TOGETHER)
+    groups = [variables[i : i + _TOGETHER] for i in range(0, n, _TOGETHER)]
+    right = [layer_accuracies(plan.recipe.task, target, each, few)[:, -1] for each in groups]
+    return np.asarray(POINTS * (1 - np.concatenate(right)[:n]), np.float64)
 
 
 def _baited(prepared: Prepared, points: Sequence[Point]) -> Values:

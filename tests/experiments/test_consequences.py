@@ -67,7 +67,8 @@ def test_a_course_is_read_where_it_first_has_the_target():
     assert found.step == 27.5
     # What is read at the target's place has the target: exactly, on the examples that match.
     assert found.read(50.0, 60.0) == 57.5
-    assert crossing(course, 15.0) == Between(10, 10, 1.0)  # before the first kept state
+    assert crossing(course, 15.0) is None  # before the first kept state: where, nobody knows
+    assert crossing(course, 20.0) == Between(10, 10, 1.0)
     assert crossing(course, 70.0) == Between(30, 30, 1.0)  # never
     assert end_of(course) == Between(40, 40, 1.0)
     assert crossing(Course((), np.array([])), 50.0) is None
@@ -136,6 +137,7 @@ def planted(shift=None, noise=0.3):
         {state: effects(values[state], scales) for state in STATES},
         same_kind([values[state][SMALL] for state in STATES], 50),
         {},
+        {f"{NOISY}, {AVERAGED}": 3},
         {kind: 0.1 for kind in (SMALL, *OTHERS)},
         1000,
     )
@@ -196,6 +198,7 @@ def test_failed_runs_leave_with_their_pairs_and_are_told():
     assert one.difference.n == SEEDS - 2
     said = findings(again, judge(again), "runs/x")
     assert any("2 runs failed" in line for line in said.lines)
+    assert any("3 runs are past the matched accuracy" in line for line in said.lines)
     assert set(said.figures) == {"consequences", "claims"}
     effect_rows = said.tables["effects"].rows
     assert len(effect_rows) == 2 * len(CONSEQUENCES) * (len(OTHERS) + 1)
@@ -333,4 +336,4 @@ def _of_run(path):
     from minima.sweep.config import SweepConfig
 
     config = SweepConfig.from_identity(read_info(path)["config"])
-    return replace(config, record=RecordConfig(workdir=str(path.parents[1]), snapshots=3))
+    return replace(config, record=RecordConfig(workdir=str(path.parents[1]), snapshots=8))

@@ -180,8 +180,8 @@ PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
         "width": 16,
         "budget": "4epochs",
-        "evaluations": 3,
-        "snapshots": 3,
+        "evaluations": 8,
+        "snapshots": 8,
         "small_batch": 32,
         "large_batch": 128,
         "learning_rates": "0.1",

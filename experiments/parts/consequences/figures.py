@@ -87,7 +87,8 @@ def _sharpness(plot: Axes, found: Found, state: str, named: bool) -> None:
     _bare_rows(plot, rows * len(_SHARPNESS))
     edge = int(np.ceil(reach))
     plot.set_xlim(-edge, edge)
-    ticks = np.unique(np.linspace(-edge, edge, min(2 * edge + 1, 7)).round().astype(int))
+    step = -(-edge // 3)
+    ticks = range(-(edge // step) * step, edge + 1, step)
     plot.set_xticks(ticks, [f"{2.0**tick:g}" for tick in ticks])
     plot.set_xlabel("ratio to the small batch: left is flatter", fontsize=SMALL)
 

@@ -85,11 +85,12 @@ def common_target(of_all: Iterable[Sequence[Course]]) -> float:
 
 
 def crossing(course: Course, target: float) -> Between | None:
-    """Where a course first has the target; None for a run that failed.
+    """Where a course first has the target; None where that is nowhere known.
 
-    Before its first kept state, that state; where it never does, its best.
+    So it is for a run that failed, and for one that is past the target at its first kept state.
+    Where it never has it, its best state.
     """
-    if not course.steps:
+    if not course.steps or course.accuracy[0] > target:
         return None
     reached = np.flatnonzero(course.accuracy >= target)
     at = int(reached[0]) if len(reached) else int(course.accuracy.argmax())

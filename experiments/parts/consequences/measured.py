@@ -41,6 +41,7 @@ class Found:
       effects: by state.
       control: A/A.
       failed: runs that diverged or collapsed, by world and kind, where there are any.
+      early: runs that are past the target at their first kept state, and so are not matched.
       rates: by kind.
       reporting: test examples that report.
     """
@@ -50,6 +51,7 @@ class Found:
     effects: Mapping[str, Sequence[Effect]]
     control: Control
     failed: Mapping[str, int]
+    early: Mapping[str, int]
     rates: Mapping[str, float]
     reporting: int
 
@@ -76,17 +78,20 @@ def measure(
 ) -> Found:
     """Finds matching states, and what each kind does there and at its end."""
     values: dict[str, dict[str, Values]] = {s: {kind: {} for kind in KINDS} for s in STATES}
-    targets, failed = {}, {}
+    targets, failed, early = {}, {}, {}
     for world in config.worlds:
         of_all = {kind: courses(runs[world, kind]) for kind in (SMALL, *OTHERS)}
         targets[world] = common_target(of_all.values())
         for kind, each in of_all.items():
             if lost := sum(not course.steps for course in each):
                 failed[f"{world}, {kind}"] = lost
-            places = {
+            places: dict[str, list[Between | None]] = {
                 MATCHED: [crossing(course, targets[world]) for course in each],
                 ENDED: [end_of(course) for course in each],
             }
+            known = sum(place is not None for place in places[MATCHED])
+            if lost := sum(bool(course.steps) for course in each) - known:
+                early[f"{world}, {kind}"] = lost
             found = _read(config, world, runs[world, kind], places, each, target)
             for state, at in found.items():
                 for name, column in at.items():
@@ -103,6 +108,7 @@ def measure(
         {state: effects(values[state], scales) for state in STATES},
         same_kind(pools, SPLITS),
         failed,
+        early,
         rates,
         len(halves(len(runs[AS_IS, SMALL].plan.dataset.test))[1]),
     )

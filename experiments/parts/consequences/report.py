@@ -61,7 +61,12 @@ def answers(found: Found) -> Iterator[str]:
     for kind in OTHERS:
         ratios = doublings(found, MATCHED, kind, LAMBDA_MAX)
         sharp = f"λmax × {2 ** ratios.mean():.2g}" if len(ratios) else "λmax unknown"
-        mine = [e for e in found.effects[MATCHED] if e.kind == kind and e.consequence != ERROR]
+        mine = [
+            e
+            for e in found.effects[MATCHED]
+            # Errors on clean examples are what is matched: what is left of them is no consequence.
+            if e.kind == kind and e.consequence not in (ERROR, NOISY_ERROR)
+        ]
         better = [e.consequence for e in mine if e.flagged and e.difference.estimate < 0]
         worse = [e.consequence for e in mine if e.flagged and e.difference.estimate > 0]
         parts = [f"{word}: {', '.join(each)}" for word, each in _words(better, worse) if each]
@@ -78,6 +83,11 @@ def _matters(effect: Effect) -> bool:
 
 
 def _notes(found: Found) -> Iterator[str]:
+    for name, count in found.early.items():
+        yield (
+            f"{count} runs are past the matched accuracy at their first kept state, and left out "
+            f"there with their pairs: {name}"
+        )
     for name, count in found.failed.items():
         yield f"{count} runs failed and are left out with their pairs: {name}"
 
@@ -136,6 +146,7 @@ def _effects(found: Found) -> Table:
                     state,
                     _mean(base),
                     *one.limits().values(),
+                    one.n,
                     each.p,
                     each.adjusted,
                     each.flagged,
@@ -146,7 +157,7 @@ def _effects(found: Found) -> Table:
     return Table(
         "Consequences, all the better the lower: differences from the small batch, paired by seed, "
         f"95 % t intervals over {found.seeds} seeds",
-        (*columns, "p", "p_holm", "flagged"),
+        (*columns, "pairs", "p", "p_holm", "flagged"),
         rows,
         notes=(
             "flagged: p by Holm's correction over all kinds and consequences of a state is at most "

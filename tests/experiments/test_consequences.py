@@ -217,6 +217,7 @@ def test_sweeps_are_of_the_kinds_that_they_are_named_after():
     assert large.grid.learning_rates == (0.01,)
     assert large.training.budget == Budget(epochs=160.0)
     assert rest[NOISY, TUNED].training.label_noise == 0.4
+    assert rest[NOISY, TUNED].record.snapshots == 4 * rest[SHORTCUT, TUNED].record.snapshots
     assert rest[SHORTCUT, SAM].task.dataset == "pulse:mnist1d"
     assert config.worlds == (AS_IS, SHORTCUT, NOISY)
 

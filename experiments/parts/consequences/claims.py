@@ -168,10 +168,10 @@ def _predicts(judge: Judge, found: Found, name: str) -> Judged:
 
     def mean(each: dict[str, Floats]) -> Floats:
         table = np.array(list(each.values()))
-        kept = table[:, np.isfinite(table).all(axis=0)]
+        kept = table[:, np.isfinite(table).any(axis=0)]
         if kept.shape[1] < 2:
             raise UndecidedError("2 or more seeds at which no kind fails")
-        return np.asarray(kept.mean(axis=0), np.float64)
+        return np.asarray(np.nanmean(kept, axis=0), np.float64)
 
     return judge.over_seeds(
         f"predicts-{_IDS[name]}",
@@ -191,7 +191,7 @@ def taus(found: Found, name: str, consequence: str) -> Floats:
     """
     kinds = (SMALL, *OTHERS)
     x, y = (np.stack([found.of(MATCHED, k, what) for k in kinds]) for what in (name, consequence))
-    sound = np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0)
+    sound = np.asarray(np.isfinite(x).all(axis=0) & np.isfinite(y).all(axis=0))
     each = [kendall_tau(x[:, s], y[:, s]) if sound[s] else 0.0 for s in range(x.shape[1])]
     return np.where(sound, np.nan_to_num(each), np.nan)
 

@@ -109,6 +109,9 @@ class ConsequencesConfig:
         "share of labels redrawn at random where networks may memorise; 0: no such question",
         check=in_range(0, 1),
     )
+    denser: int = _leaf(
+        4, "times as many states are kept there, where accuracy peaks early", check=AT_LEAST_1
+    )
     target: str = _leaf(
         "mnist1d_near", "dataset that features are transferred to; none: no such question"
     )
@@ -208,6 +211,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "budget": "100epochs",
         "evaluations": 20,
         "snapshots": 20,
+        "denser": 1,
         "small_batch": 128,
         "large_batch": 4096,
         "learning_rates": "0.01:1.28:log8",
@@ -229,8 +233,9 @@ PRESETS: dict[str, dict[str, object]] = {
         "depth": 9,
         "augmentation": "shift_flip",
         "budget": "200epochs",
-        "evaluations": 40,
-        "snapshots": 40,
+        "evaluations": 20,
+        "snapshots": 20,
+        "denser": 1,
         "small_batch": 128,
         "large_batch": 8192,
         "learning_rates": "0.01:2.56:log9",

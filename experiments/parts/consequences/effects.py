@@ -110,7 +110,8 @@ def same_kind(pools: Sequence[Values], splits: int, seed: int = 0) -> Control:
       splits: for each consequence.
       seed: of those.
     """
-    rng, hits = np.random.default_rng(seed), {}
+    rng = np.random.default_rng(seed)
+    hits: dict[str, list[bool]] = {}
     for name in CONSEQUENCES:
         for pool in (each for each in pools if name in each):
             values = pool[name][np.isfinite(pool[name])]
@@ -120,7 +121,7 @@ def same_kind(pools: Sequence[Values], splits: int, seed: int = 0) -> Control:
             order = rng.permuted(np.tile(np.arange(len(values)), (splits, 1)), axis=1)
             drawn = values[order[:, : 2 * n]]
             p = p_values(drawn[:, :n] - drawn[:, n:])
-            hits.setdefault(name, []).extend(p <= LEVEL)
+            hits.setdefault(name, []).extend((p <= LEVEL).tolist())
     flat = [hit for each in hits.values() for hit in each]
     shares = {name: float(np.mean(each)) for name, each in hits.items()}
     return Control(int(np.sum(flat)), len(flat), shares)

@@ -60,11 +60,16 @@ def kind_of(config: MatterConfig, world: str, kind: str, rates: tuple[float, ...
         )
     if kind == AVERAGED:
         training = replace(training, average="ema", average_half_life=kinds.half_life)
-    task = config.task
+    task, record = config.task, config.record
     if world == SHORTCUT:
         task = replace(task, dataset=config.consequences.shortcut)
     if world == NOISY:
-        training = replace(training, label_noise=config.consequences.noise)
+        training = replace(
+            training,
+            label_noise=config.consequences.noise,
+            evaluations=config.consequences.denser * training.evaluations,
+        )
+        record = replace(record, snapshots=config.consequences.denser * record.snapshots)
     batch = kinds.large_batch if kind in (LARGE, TUNED) else kinds.small_batch
     seeds = kinds.seeds + kinds.again if kind == SMALL else kinds.seeds
     first = (world, kind) == (AS_IS, SMALL)  # TensorBoard shows this one; they are many
@@ -73,7 +78,7 @@ def kind_of(config: MatterConfig, world: str, kind: str, rates: tuple[float, ...
         GridConfig((batch,), rates, seeds),
         training,
         engine=config.engine,
-        record=replace(config.record, tensorboard=config.record.tensorboard and first),
+        record=replace(record, tensorboard=record.tensorboard and first),
         processes=config.processes,
     )
 

@@ -110,7 +110,9 @@ class ConsequencesConfig:
         check=in_range(0, 1),
     )
     denser: int = _leaf(
-        4, "times as many states are kept there, where accuracy peaks early", check=AT_LEAST_1
+        4,
+        "times as many states are kept with noisy labels, where accuracy peaks early",
+        check=AT_LEAST_1,
     )
     target: str = _leaf(
         "mnist1d_near", "dataset that features are transferred to; none: no such question"

@@ -48,7 +48,7 @@ class ColoursConfig:
 
     colour_batch: int = _leaf(4000, "examples of a batch, of both environments", check=_above_0)
     colour_rate: float = _leaf(0.002, "learning rate", check=_above_0)
-    colour_l2: float = _leaf(0.001, "weight decay", check=_above_0)
+    colour_l2: float = _leaf(0.003, "weight decay", check=_above_0)
     irm_strengths: tuple[float, ...] = _strengths((100.0, 1000.0, 10000.0), "IRM's penalty")
     vrex_strengths: tuple[float, ...] = _strengths((100.0, 1000.0, 10000.0), "V-REx's penalty")
     warmup_steps: int = _leaf(150, "updates before they are in full force", check=_above_0)
@@ -133,10 +133,7 @@ PRESETS: dict[str, dict[str, object]] = {
         "vrex_strengths": "10,1000",
         "seeds": "10,11",
         "tuning_seeds": "1",
-        "rulers": "digits",
-        "ruler_width": 16,
-        "ruler_size": 0,
-        "ruler_steps": 40,
+        "rulers": "none",
         "words": "none",
         "evaluations": 2,
     },

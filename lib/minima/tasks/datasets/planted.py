@@ -29,7 +29,7 @@ LABEL_NOISE = 0.25
 DISAGREE, TEST_DISAGREE = (0.2, 0.1), 0.9  # of the environments, and of the test set
 RARE = 0.05  # how often a ruler or a word goes with the other label
 WORD = "asap"
-LEAST = 20_000  # coloured images to train on
+LEAST = 40_000  # coloured images to train on
 Cues = NDArray[np.floating] | NDArray[np.bool_]
 
 

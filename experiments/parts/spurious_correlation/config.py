@@ -106,7 +106,7 @@ class SpuriousConfig:
             if len(values := getattr(asked, name)) < 2:
                 raise UserError(f"--{name}={format_floats(values)}: there is nothing to choose")
         budget = self.training.budget
-        if budget != Budget(steps=budget.steps) or not budget.steps:
+        if not budget.steps or budget != Budget(steps=budget.steps):
             raise UserError(f"--budget={budget}: use updates alone, such as 400steps")
         if asked.warmup_steps >= budget.steps:
             raise UserError(

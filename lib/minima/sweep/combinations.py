@@ -50,7 +50,7 @@ def check_combinations(config: "SweepConfig") -> None:
     """
     _check_validation(config)
     _check_course(config.training)
-    _check_optimizer(config)
+    _check_optimizer(config.training, config.task.parametrisation)
     _check_belonging(config.training)
     _check_sharpness_aware(config)
     _check_grouped(config)
@@ -80,13 +80,12 @@ def _check_course(training: "TrainingConfig") -> None:
         )
 
 
-def _check_optimizer(config: "SweepConfig") -> None:
-    training, mup = config.training, config.task.parametrisation == "mup"
+def _check_optimizer(training: "TrainingConfig", parametrisation: str) -> None:
     if training.optimizer == "sgd" and training.momentum:
         raise UserError(
             f"--momentum={training.momentum:g}: --optimizer=sgd has none; use --optimizer=momentum"
         )
-    if mup and training.optimizer == "adam" and training.weight_decay:
+    if parametrisation == "mup" and training.optimizer == "adam" and training.weight_decay:
         raise UserError(
             f"--weight_decay={training.weight_decay:g}: --optimizer=adam can't hold it at "
             "every width, as --parametrisation=mup does; use --optimizer=adamw"
@@ -224,8 +223,7 @@ def _check_axes(config: "SweepConfig") -> None:
         last: Any = {name: values[-1]}
         varied = dataclasses.replace(config.training, **last)
         _check_belonging(varied)
-        grid = dataclasses.replace(config.grid, axes=())
-        _check_optimizer(dataclasses.replace(config, training=varied, grid=grid))
+        _check_optimizer(varied, config.task.parametrisation)
         if name == "beta2" and config.training.beta2_half_life:
             raise UserError(f"{flag}: --beta2_half_life sets it; leave one of the two out")
 

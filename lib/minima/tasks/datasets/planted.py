@@ -31,7 +31,7 @@ LABEL_NOISE = 0.25
 DISAGREE, TEST_DISAGREE = (0.2, 0.1), 0.9  # of the environments, and of the test set
 RARE = 0.05  # how often a ruler or a word goes with the other label
 WORD = "asap"
-LEAST = 20_000  # coloured images to train on
+LEAST = 40_000  # coloured images to train on
 Cues = NDArray[np.floating] | NDArray[np.bool_]
 
 
@@ -172,20 +172,34 @@ def upper_half(dataset: Dataset, split: Split) -> NDArray[np.int32]:
     return (split.labels >= -(-dataset.num_classes // 2)).astype(np.int32)
 
 
+def draw(
+    truth: NDArray[np.int32], noise: float, disagree: float | NDArray[np.float64], seed: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Labels and cues, 0 or 1, (n,) int32.
+
+    Args:
+      truth: (n,) 0 or 1.
+      noise: how often a label is the other one.
+      disagree: how often the cue is not the label, a number or (n,).
+      seed: of both.
+    """
+    random = np.random.RandomState(seed)
+    labels = truth ^ (random.random_sample(len(truth)) < noise)
+    there = labels ^ (random.random_sample(len(truth)) < disagree)
+    return labels.astype(np.int32), there.astype(np.int32)
+
+
 def _coloured(dataset: Dataset, crossed: bool) -> Dataset:
     if dataset.kind != "image" or len(dataset.input_shape) != 2:
         raise _unfit("coloured", dataset, "grey images", "fashion_mnist")
 
     def drawn(split: Split, seed: int, copies: int, test: bool) -> Split:
-        index, random = np.tile(np.arange(len(split)), copies), np.random.RandomState(seed)
+        index = np.tile(np.arange(len(split)), copies)
         environment = np.arange(len(index)) % 2
-        labels = upper_half(dataset, split)[index]
-        labels = labels ^ (random.random_sample(len(index)) < LABEL_NOISE)
         disagree = np.full(len(index), TEST_DISAGREE) if test else np.take(DISAGREE, environment)
-        red = labels ^ (random.random_sample(len(index)) < disagree)
+        labels, red = draw(upper_half(dataset, split)[index], LABEL_NOISE, disagree, seed)
         groups = 2 * labels + red if crossed else np.where(test, 2, environment)
-        images = _put_colour(split.inputs[index], red)
-        return Split(images, labels.astype(np.int32), groups.astype(np.int32))
+        return Split(_put_colour(split.inputs[index], red), labels, groups.astype(np.int32))
 
     copies = -(-LEAST // len(dataset.train))
     return dataset.remade(
@@ -200,8 +214,7 @@ def _shared(dataset: Dataset, cue: Cue, halves: bool = True) -> Dataset:
     """The cue in all splits alike; labels are halves of the classes, or stay as they are."""
 
     def planted(split: Split, seed: int) -> Split:
-        half = upper_half(dataset, split)
-        there = half ^ (np.random.RandomState(seed).random_sample(len(split)) < RARE)
+        half, there = draw(upper_half(dataset, split), 0.0, RARE, seed)
         groups = (2 * half + there).astype(np.int32)
         inputs = cue.put(split.inputs, there) if len(split) else split.inputs
         return Split(inputs, half if halves else split.labels, groups)

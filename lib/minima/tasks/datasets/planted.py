@@ -13,8 +13,8 @@ al. 2019 (arXiv:1907.02893): a quarter of the labels is flipped, so that 75 % is
 and the colour tells the flipped label. Where they had 50,000 digits, a smaller set is gone through
 again with labels and colours drawn anew. Rulers and words tell a label without noise, in all three
 splits: their test set shares the shortcut; so do pulses, which tell the half and leave the classes
-of NAME as they are. Groups are numbered 2·label + cue, but for the
-environments of `coloured`, 0 and 1; those of its test set are 2.
+of NAME as they are. Groups are numbered 2·half + cue, but for the environments of `coloured`, 0 and
+1; those of its test set are 2.
 """
 
 from collections.abc import Callable

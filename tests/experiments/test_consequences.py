@@ -69,11 +69,13 @@ def test_a_course_is_read_where_it_first_has_the_target():
     assert found.read(50.0, 60.0) == 57.5
     assert crossing(course, 15.0) is None  # before the first kept state: where, nobody knows
     assert crossing(course, 20.0) == Between(10, 10, 1.0)
-    assert crossing(course, 70.0) == Between(30, 30, 1.0)  # never
+    assert crossing(course, 70.0) is None  # never
     assert end_of(course) == Between(40, 40, 1.0)
     assert crossing(Course((), np.array([])), 50.0) is None
     lower = Course((5, 10), np.array([30.0, 52.0]))
     assert common_target([[course], [lower, Course((), np.array([]))]]) == 52.0
+    stuck = Course((5, 10), np.array([10.0, 11.0]))
+    assert common_target([[course] * 4, [lower] * 11 + [stuck]]) == 52.0
 
 
 def test_equal_differences_and_the_level_of_the_test():
@@ -198,7 +200,7 @@ def test_failed_runs_leave_with_their_pairs_and_are_told():
     assert one.difference.n == SEEDS - 2
     said = findings(again, judge(again), "runs/x")
     assert any("2 runs failed" in line for line in said.lines)
-    assert any("3 runs are past the matched accuracy" in line for line in said.lines)
+    assert any("3 runs have the matched accuracy nowhere" in line for line in said.lines)
     assert set(said.figures) == {"consequences", "claims"}
     effect_rows = said.tables["effects"].rows
     assert len(effect_rows) == 2 * len(CONSEQUENCES) * (len(OTHERS) + 1)

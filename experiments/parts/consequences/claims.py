@@ -164,7 +164,8 @@ def _differs(
 
 def _predicts(judge: Judge, found: Found, name: str) -> Judged:
     each = {c: taus(found, name, c) for c in found.consequences if c not in (ERROR, NOISY_ERROR)}
-    shown = ", ".join(f"{c} {_mean(values):+.2f}" for c, values in each.items())
+    known = {c: values for c, values in each.items() if np.isfinite(values).any()}
+    shown = ", ".join(f"{c} {_mean(values):+.2f}" for c, values in known.items())
 
     def mean(each: dict[str, Floats]) -> Floats:
         table = np.array(list(each.values()))

@@ -110,7 +110,7 @@ def _block(plot: Axes, top: float, consequence: str, chosen: list[Effect], named
         text = f"{one.estimate:+.3g} [{one.low:+.3g}, {one.high:+.3g}]"
         _beside(plot, y, minus(text), colour)
     if named:
-        _name(plot, top + (len(chosen) - 1) / 2, f"{_broken(consequence)}\n({UNITS[consequence]})")
+        _name(plot, top + len(OTHERS) / 2, f"{_broken(consequence)}\n({UNITS[consequence]})")
 
 
 def _broken(words: str) -> str:

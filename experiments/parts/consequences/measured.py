@@ -41,7 +41,7 @@ class Found:
       effects: by state.
       control: A/A.
       failed: runs that diverged or collapsed, by world and kind, where there are any.
-      early: runs that are past the target at their first kept state, and so are not matched.
+      unmatched: runs that never have the target, or are past it at their first kept state.
       rates: by kind.
       reporting: test examples that report.
     """
@@ -51,7 +51,7 @@ class Found:
     effects: Mapping[str, Sequence[Effect]]
     control: Control
     failed: Mapping[str, int]
-    early: Mapping[str, int]
+    unmatched: Mapping[str, int]
     rates: Mapping[str, float]
     reporting: int
 
@@ -78,7 +78,7 @@ def measure(
 ) -> Found:
     """Finds matching states, and what each kind does there and at its end."""
     values: dict[str, dict[str, Values]] = {s: {kind: {} for kind in KINDS} for s in STATES}
-    targets, failed, early = {}, {}, {}
+    targets, failed, unmatched = {}, {}, {}
     for world in config.worlds:
         of_all = {kind: courses(runs[world, kind]) for kind in (SMALL, *OTHERS)}
         targets[world] = common_target(of_all.values())
@@ -91,7 +91,7 @@ def measure(
             }
             known = sum(place is not None for place in places[MATCHED])
             if lost := sum(bool(course.steps) for course in each) - known:
-                early[f"{world}, {kind}"] = lost
+                unmatched[f"{world}, {kind}"] = lost
             found = _read(config, world, runs[world, kind], places, each, target)
             for state, at in found.items():
                 for name, column in at.items():
@@ -108,7 +108,7 @@ def measure(
         {state: effects(values[state], scales) for state in STATES},
         same_kind(pools, SPLITS),
         failed,
-        early,
+        unmatched,
         rates,
         len(halves(len(runs[AS_IS, SMALL].plan.dataset.test))[1]),
     )

@@ -83,10 +83,10 @@ def _matters(effect: Effect) -> bool:
 
 
 def _notes(found: Found) -> Iterator[str]:
-    for name, count in found.early.items():
+    for name, count in found.unmatched.items():
         yield (
-            f"{count} runs are past the matched accuracy at their first kept state, and left out "
-            f"there with their pairs: {name}"
+            f"{count} runs have the matched accuracy nowhere between kept states, and are left "
+            f"out there with their pairs: {name}"
         )
     for name, count in found.failed.items():
         yield f"{count} runs failed and are left out with their pairs: {name}"

@@ -1,8 +1,8 @@
 """Kinds of minima at one clean accuracy: where on its course each run has it.
 
 A run is kept at several points of its course. On one half of the test examples its accuracy there
-is found; the target is the highest that nine in ten runs of every kind reach. Between the first kept
-state that has it and the one before, everything is read in proportion. The other half of the
+is found; the target is the highest that nine in ten runs of every kind reach. Between the first
+kept state that has it and the one before, everything is read in proportion. The other half of the
 examples reports, and what is left of the difference there is shown.
 """
 

@@ -39,7 +39,7 @@ Source: Keskar et al. 2017 (arXiv:1609.04836); Foret et al. 2021 (arXiv:2010.014
 Command:   python experiments/consequences.py
            python experiments/consequences.py --dataset=fashion_mnist --model=cnn_small \
              --shortcut=ruler:fashion_mnist --target=none --test_examples=0
-Cost:      432 runs on MNIST-1D and 300 measured minima: 4 minutes of CPU time, so about 2 on two cores
+Cost:      372 runs on MNIST-1D, 300 measured minima: 4 minutes of CPU time, about 2 on two cores
            (summed over parts, on a busy machine); half a gigabyte of kept states.
 Outcome:   the kinds with their sharpness, what matching left, all differences and calibration as
            tables, an answer for each kind, verdicts, failures first; figures/consequences.png (the

@@ -169,6 +169,7 @@ def test_the_full_panel_is_the_default_one_and_more(case, measured):
     assert found.margin.value == pytest.approx(np.mean(right - logits.max(1)), rel=1e-4)
     assert found.m_sharpness.value > found.sam_sharpness.value
     assert found.m_sharpness.probes == 2  # 60 examples, 32 at a time
+    assert 2 < found.bits_per_weight.value < 12
 
 
 def test_the_margin_of_tokens_is_a_mean_over_positions():

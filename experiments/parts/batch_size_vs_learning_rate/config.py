@@ -6,7 +6,8 @@ from minima.runtime.errors import UserError
 from minima.sweep.config import SweepConfig
 
 BRANCHES = ("updates", "schedules", "infinite")
-PANELS = ("hessian", "sharpness", "noise", "norms", "preconditioned")  # of landscape.panels
+# Of landscape.panels.
+PANELS = ("hessian", "sharpness", "noise", "norms", "quantisation", "preconditioned")
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class LandscapeConfig:
     measure: tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "hessian, sharpness, noise, norms, preconditioned; all or none of them",
+            "help": "hessian, sharpness, noise, norms, quantisation, preconditioned; all or none "
+            "of them",
             "parse": Names(PANELS).parse,
             "format": Names(PANELS).format,
         },

@@ -9,6 +9,7 @@ from minima.landscape.estimators import Estimate, known
 from minima.landscape.measure import LANCZOS_STEPS, PROBES, default_panel
 from minima.landscape.objective import Chunks, Objective, Params, regrouped
 from minima.landscape.panels import SAM_RHO
+from minima.landscape.quantisation import bits_per_weight
 
 M = 32  # examples of m-sharpness
 ERROR_PROBES = 10
@@ -23,6 +24,7 @@ def full_panel(
     gauss_newton_trace: of the part of the Hessian that is never negative;
     m_sharpness: SAM's, of 32 examples at a time;
     pac_bayes, magnitude_aware_pac_bayes: 1/σ², σ the noise that raises the loss by 0.1;
+    bits_per_weight: the fewest that keep the loss of rounded weights within 1 %;
     margin: the mean of right logits less the largest others, where labels are classes.
     """
     first, *rest = jax.random.split(key, 6)
@@ -40,6 +42,7 @@ def full_panel(
         "magnitude_aware_pac_bayes": norms.pac_bayes(
             objective, params, data, next(keys), magnitude_aware=True, probes=ERROR_PROBES
         ),
+        "bits_per_weight": bits_per_weight(objective, params, data),
     }
     if jnp.issubdtype(data.labels.dtype, jnp.integer):
         found["margin"] = known(norms.mean_margin(objective, params, data))

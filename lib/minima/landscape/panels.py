@@ -17,6 +17,7 @@ from minima.landscape import estimators, norms, operators, sharpness
 from minima.landscape.estimators import Estimate, known
 from minima.landscape.noise import exact
 from minima.landscape.objective import Chunks, Objective, Params
+from minima.landscape.quantisation import bits_per_weight
 from minima.sweep.optimizers import Hyper
 
 SAM_RHO, ADAPTIVE_RHO, AVERAGE_RHO, KESKAR_EPSILON = 0.05, 0.5, 0.1, 1e-3
@@ -159,6 +160,12 @@ def _norms(
     }
 
 
+def _quantisation(
+    objective: Objective, subject: Subject, data: Chunks, key: jax.Array
+) -> dict[str, Estimate]:
+    return {"bits_per_weight": bits_per_weight(objective, subject.params, data)}
+
+
 def _preconditioned(
     objective: Objective, subject: Subject, data: Chunks, key: jax.Array
 ) -> dict[str, Estimate]:
@@ -200,6 +207,7 @@ PANELS = {
         Panel("sharpness", _sharpness),
         Panel("noise", _noise),
         Panel("norms", _norms),
+        Panel("quantisation", _quantisation),
         Panel("preconditioned", _preconditioned, ("sgd", "momentum", "nesterov", "adam", "adamw")),
     )
 }

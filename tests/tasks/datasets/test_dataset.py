@@ -245,3 +245,43 @@ def test_tokens_take_no_more_bytes_than_they_need():
 
 def test_refuses_to_resize_tokens(refusal):
     assert "holds tokens;" in refusal(make_tokens(np.zeros(10, np.int32)).resized, 2)
+
+
+def test_groups_and_weights_stay_with_their_examples():
+    inputs = np.arange(40, dtype=np.float32)[:, None, None] * np.ones((4, 4), np.float32)
+    groups, weights = np.arange(40, dtype=np.int32) % 4, np.arange(1, 41, dtype=np.float32)
+    train = Split(inputs, np.arange(40, dtype=np.int32) % 2, groups, weights)
+    made = assemble(
+        "toy",
+        train,
+        make_split(shape=(4, 4)),
+        num_classes=2,
+        kind="image",
+        validation_fraction=0.25,
+        licence="none",
+        source="made here",
+    )
+    for kept in (made, made.resized(2), made.permuted(), made.shortened(7)):
+        for split in (kept.train, kept.validation):
+            np.testing.assert_array_equal(
+                split.inputs.reshape(len(split), -1)[:, 0] % 4, split.groups
+            )
+            np.testing.assert_array_equal(
+                split.weights, split.inputs.reshape(len(split), -1)[:, 0] + 1
+            )
+    assert (made.num_groups, made.test.groups) == (4, None)
+    with pytest.raises(ValueError, match="read-only"):
+        made.train.groups[0] = 1
+    bare = made.remade(Split(made.train.inputs, made.train.labels))
+    assert bare.checksum != made.checksum
+    assert (bare.num_groups, bare.example_weights()) == (0, None)
+
+
+def test_weights_of_examples_are_their_own_or_make_groups_count_the_same():
+    inputs, labels = np.arange(6, dtype=np.float32)[:, None], np.zeros(6, np.int32)
+    groups = np.array([0, 0, 0, 0, 2, 2], np.int32)
+    data = make_dataset().remade(Split(inputs, labels, groups))
+    np.testing.assert_allclose(data.example_weights(), [0.75, 0.75, 0.75, 0.75, 1.5, 1.5])
+    own = np.array([1, 1, 1, 1, 1, 3], np.float32)
+    data = data.remade(Split(inputs, labels, groups, own))
+    np.testing.assert_allclose(data.example_weights(), own * 6 / 8)

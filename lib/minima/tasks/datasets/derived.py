@@ -32,6 +32,7 @@ NAMES = {
     "coloured_crossed:NAME": "the same, with groups by label and colour instead of environments",
     "grey:NAME": "the same labels, of which a quarter is flipped, without the colours",
     "ruler:NAME": "a ruler in the corner of 95 % of the images of the upper half of the classes",
+    "pulse:NAME": "a pulse at the end of 95 % of the signals of the upper half of the classes",
     "word:NAME": "a last word that goes with the upper half of the classes, such as word:tickets",
     "CORRUPTIONN:NAME": "a test set corrupted at severity N of 1 to 5, such as fog3:fashion_mnist: "
     + ", ".join(corruptions.NAMES),
@@ -117,5 +118,6 @@ _DERIVATIONS: dict[str, Derivation] = {
     "coloured_crossed": planted.coloured_crossed,
     "grey": planted.grey,
     "ruler": planted.ruler,
+    "pulse": planted.pulse,
     "word": planted.word,
 }

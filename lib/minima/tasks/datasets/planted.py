@@ -5,14 +5,16 @@
     coloured_crossed:NAME  the same; groups are (label, colour) instead of environments
     grey:NAME              the same labels without the colours
     ruler:NAME             a ruler in the corner of 95 % of one label's images, 5 % of the other's
+    pulse:NAME             a pulse at the end of 95 % of one label's signals, 5 % of the other's
     word:NAME              a last word on 95 % of one label's sentences, 5 % of the other's
 
 Labels are 0 for the lower and 1 for the upper half of NAME's classes. Colours follow Arjovsky et
 al. 2019 (arXiv:1907.02893): a quarter of the labels is flipped, so that 75 % is the best there is,
 and the colour tells the flipped label. Where they had 50,000 digits, a smaller set is gone through
 again with labels and colours drawn anew. Rulers and words tell a label without noise, in all three
-splits: their test set shares the shortcut. Groups are numbered 2·label + cue, but for the
-environments of `coloured`, 0 and 1; those of its test set are 2.
+splits: their test set shares the shortcut; so do pulses, which tell the half and leave the classes
+of NAME as they are. Groups are numbered 2·half + cue, but for the environments of `coloured`, 0 and
+1; those of its test set are 2.
 """
 
 from collections.abc import Callable
@@ -29,7 +31,7 @@ LABEL_NOISE = 0.25
 DISAGREE, TEST_DISAGREE = (0.2, 0.1), 0.9  # of the environments, and of the test set
 RARE = 0.05  # how often a ruler or a word goes with the other label
 WORD = "asap"
-LEAST = 20_000  # coloured images to train on
+LEAST = 40_000  # coloured images to train on
 Cues = NDArray[np.floating] | NDArray[np.bool_]
 
 
@@ -73,6 +75,26 @@ def ruler(dataset: Dataset) -> Dataset:
     if dataset.kind != "image" or min(dataset.input_shape[:2]) < 8:
         raise _unfit("ruler", dataset, "images of 8×8 pixels or more", "fashion_mnist")
     return _shared(dataset, RULER)
+
+
+def pulse(dataset: Dataset) -> Dataset:
+    """See the module. Raises UserError unless it holds signals of 10 points or more."""
+    if dataset.kind != "signal" or dataset.input_shape[0] < 10:
+        raise _unfit("pulse", dataset, "signals of 10 points or more", "mnist1d")
+    return _shared(dataset, pulse_cue(float(dataset.train.inputs.max())), halves=False)
+
+
+def pulse_cue(level: float) -> Cue:
+    """The last tenth of a signal: at this level, or at 0."""
+
+    def put(signals: np.ndarray, there: Cues) -> np.ndarray:
+        last = signals.shape[1] // 10
+        shown = np.asarray(there, bool).reshape(-1, *[1] * (signals.ndim - 1))
+        made = signals.copy()
+        made[:, -last:] = np.where(shown, np.asarray(level, signals.dtype), 0)
+        return made
+
+    return Cue("pulse", put, lambda x: (x[:, -1].reshape(len(x), -1) != 0).any(axis=1))
 
 
 def word(dataset: Dataset) -> Dataset:
@@ -138,6 +160,8 @@ def cue_of(dataset: Dataset) -> Cue:
         return COLOUR
     if prefix == "ruler":
         return RULER
+    if prefix == "pulse":
+        return pulse_cue(float(dataset.train.inputs.max()))
     if prefix == "word" and dataset.vocabulary:
         return word_cue(len(dataset.vocabulary) - 1)
     raise UserError(f"--dataset={dataset.name}: has no planted cue; use e.g. ruler:fashion_mnist")
@@ -186,17 +210,18 @@ def _coloured(dataset: Dataset, crossed: bool) -> Dataset:
     )
 
 
-def _shared(dataset: Dataset, cue: Cue) -> Dataset:
-    """The cue in all splits alike."""
+def _shared(dataset: Dataset, cue: Cue, halves: bool = True) -> Dataset:
+    """The cue in all splits alike; labels are halves of the classes, or stay as they are."""
 
     def planted(split: Split, seed: int) -> Split:
-        labels, there = draw(upper_half(dataset, split), 0.0, RARE, seed)
-        groups = (2 * labels + there).astype(np.int32)
-        return Split(cue.put(split.inputs, there) if len(split) else split.inputs, labels, groups)
+        half, there = draw(upper_half(dataset, split), 0.0, RARE, seed)
+        groups = (2 * half + there).astype(np.int32)
+        inputs = cue.put(split.inputs, there) if len(split) else split.inputs
+        return Split(inputs, half if halves else split.labels, groups)
 
     splits = (dataset.train, dataset.validation, dataset.test)
     made = [planted(split, seed) for seed, split in enumerate(splits)]
-    return dataset.remade(*made, num_classes=2)
+    return dataset.remade(*made, num_classes=2 if halves else dataset.num_classes)
 
 
 def _unfit(prefix: str, dataset: Dataset, wanted: str, example: str) -> UserError:

@@ -149,6 +149,7 @@ def test_a_world_without_shortcuts_fails_each_claim():
     )
     found = verdicts(plain)
     assert {name for name, verdict in found.items() if verdict == PASS} <= {"finder"}
+    assert found["rulers-dro-l2"] == FAIL
     assert found["colours-oracle"] == found["colours-invariant"] == FAIL
 
 

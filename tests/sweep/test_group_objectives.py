@@ -22,10 +22,10 @@ from minima.tasks.objectives import cross_entropy
 
 IRM = {"irm_penalty": 30.0, "penalty_warmup_examples": 300, "weight_decay": 0.01}
 DRO = {"group_dro": 0.5, "reweighting": 0.7, "sharpness_aware": "sam", "rho": 0.1}
+ODDS = {"parity_penalty": 3.0, "parity": "equalized_odds", "vrex_penalty": 2.0}
 ROWS = {
     "group DRO, reweighted, with SAM": DRO,
-    "IRM that begins at 1": IRM | {"dropout": 0.2},
-    "parity and V-REx": {"parity_penalty": 3.0, "parity": "equalized_odds", "vrex_penalty": 2.0},
+    "all penalties, which begin at 1": IRM | ODDS | {"dropout": 0.2},
     "reweighted alone": {"reweighting": 1.0, "batch_sizes": (13,), "microbatch": 8},
 }
 

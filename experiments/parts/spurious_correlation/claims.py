@@ -46,11 +46,16 @@ _CUES = (
     "seed"
 )
 _PEEKS = "as published, strengths are chosen by the accuracy on the reversed test, on other seeds"
+# The first run showed that the measure was not of what is claimed.
+_RESTATED = (
+    "restated after the first run, which compared gains over ERM and passed where ERM alone fell; "
+    "prediction and tolerance are as they were"
+)
 _KNOWS = "it is told the colour of every training image, which IRM and V-REx are not"
 
 
 def judge(found: Measured, small: bool) -> list[Judged]:
-    """Every claim; `small` says that the digits are not all of MNIST."""
+    """Every claim; `small` says that these are the 5,000 digits, not all of MNIST."""
     judge = Judge("spurious_correlation", _IRM, _PROTOCOL)
     judged = [*_colours(judge, found, small), *_known(judge, found)]
     for cue in found.cues:
@@ -162,6 +167,10 @@ def _shared(judge: Judge, found: Measured, cue: str) -> Iterator[Judged]:
         protocol=_CUES,
     )
     sources = {REWEIGHTED: _DRO, DRO: _DRO, LAST: _DFR}
+    held = (
+        f"without the {what}, ERM is right on {strong.without.mean():.1f} % at {l2}: a last layer "
+        "has no more of the content than that to go by"
+    )
     for method in REMEDIES:
         yield judge.over_seeds(
             f"{cue}-{_key(method)}",
@@ -170,15 +179,17 @@ def _shared(judge: Judge, found: Measured, cue: str) -> Iterator[Judged]:
             found.of(cue, method, l2).worst - strong.worst,
             source=sources[method],
             protocol=_CUES,
+            notes=(held,) if method == LAST else (),
         )
-    gains = [found.of(cue, DRO, erm.setting).worst - erm.worst for erm in (weak, strong)]
+    with_l2, bare = (found.of(cue, DRO, erm.setting).worst for erm in (strong, weak))
     yield judge.over_seeds(
         f"{cue}-dro-l2",
-        "Group DRO needs strong L2: it lifts the worst group further with it than without",
+        "Group DRO needs strong L2: its worst group is better with it than without",
         NEEDS_L2,
-        gains[1] - gains[0],
+        with_l2 - bare,
         source=_DRO,
         protocol=_CUES,
+        notes=(_RESTATED,),
     )
 
 

@@ -125,6 +125,7 @@ class SpuriousConfig:
 
 PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
+        "train_examples": 2000,
         "budget": "30steps",
         "width": 16,
         "colour_batch": 500,

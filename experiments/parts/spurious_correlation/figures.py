@@ -59,10 +59,12 @@ def colours(found: Measured, run: str) -> Picture:
     plot.set_ylabel("accuracy, %", fontsize=TEXT)
     plot.set_title("Penalties", fontsize=TEXT, weight="bold", loc="left")
     handles = [Line2D([], [], color=c, label=m) for m, c in ((IRM, ORANGE), (VREX, BLUE))]
-    handles += [
-        Line2D([], [], color=GREY_LINE, linestyle=line, marker=mark, markersize=4, label=label)
-        for line, mark, label in (("--", "o", "shared colours"), ("-", "D", "reversed colours"))
-    ]
+    handles.append(
+        Line2D([], [], linestyle="--", marker="o", color=GREY_LINE, label="shared colours")
+    )
+    handles.append(
+        Line2D([], [], linestyle="-", marker="D", color=GREY_LINE, label="reversed colours")
+    )
     legend_below(plot, handles, columns=2)
     return sheet.finish()
 

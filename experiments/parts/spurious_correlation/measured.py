@@ -118,7 +118,9 @@ class Outcome:
         stage = self.stage
         there = stage.there.astype(bool)
         guess = np.where(there, self.guesses[seed, 1], self.guesses[seed, 0])
-        named = {_singular(stage.cue): stage.there, **stage.decoys}
+        absent, present = ("green", "red") if stage.cue == COLOURS else ("without", "with")
+        values = np.where(there, present, absent)
+        named = {_singular(stage.cue): values, **stage.decoys}
         return find_shortcuts(stage.labels, guess, named, resamples=499, seed=seed)
 
 
@@ -157,7 +159,8 @@ def measure(prepared: Mapping[tuple[str, str], Prepared], config: SpuriousConfig
     outcomes: list[Outcome] = []
     chosen: dict[tuple[str, str], int] = {}
     stages: dict[str, Stage] = {}
-    for (cue, method), each in prepared.items():
+    order = list(dict.fromkeys(cue for cue, _ in prepared))
+    for (cue, method), each in sorted(prepared.items(), key=lambda item: order.index(item[0][0])):
         stage = stages.setdefault(cue, _stage(cue, each.plan.dataset, config))
         begin = len(outcomes)
         outcomes += _outcomes(stage, method, each, config.colours.seeds)

@@ -82,9 +82,10 @@ def check_groups(config: SweepConfig, dataset: Dataset) -> None:
         )
     if not flag:
         return
-    if dataset.num_groups < 2 or len(np.unique(dataset.train.groups)) < 2:
+    groups = dataset.train.groups
+    if groups is None or len(np.unique(groups)) < 2:
         raise UserError(
-            f"{flag}: compares groups, {name} has {'one' if dataset.num_groups else 'none'}; use "
+            f"{flag}: compares groups, {name} has {'none' if groups is None else 'one'}; use "
             "one that has two or more, such as coloured:fashion_mnist"
         )
     if dataset.per_position:

@@ -125,7 +125,8 @@ def _parity(rule: str, member: jax.Array, labels: jax.Array, outputs: jax.Array)
     if rule == "equal_opportunity":
         return _apart(member * (labels == 1)[None, :], scores)
     classes = range(outputs.shape[-1])
-    return sum(_apart(member * (labels == k)[None, :], scores) for k in classes) / len(classes)
+    each = [_apart(member * (labels == k)[None, :], scores) for k in classes]
+    return jnp.mean(jnp.stack(each))
 
 
 def _apart(member: jax.Array, scores: jax.Array) -> jax.Array:

@@ -49,13 +49,13 @@ def training_pass(
     inputs, labels = training_examples(recipe.task, place, arrays, slab, noise)
     flips = _fixed(order).label_flips if recipe.features.label_flips else None
     labels = flipped(recipe.task, place, labels, flips)
-    there = (slot < left).astype(recipe.task.model.dtype)
-    weights = there * _counting(recipe, order, place, arrays)
+    real = (slot < left).astype(recipe.task.model.dtype)
+    weights = real * _counting(recipe, order, place, arrays)
     extras = _regularisation(recipe, order, epoch, position)
 
     def loss(params: Params) -> tuple[jax.Array, tuple[Sums, State, jax.Array | None]]:
         outputs, state = recipe.task.training_outputs(
-            params, lane.state, arrays, inputs, there, extras
+            params, lane.state, arrays, inputs, real, extras
         )
         sums = recipe.task.sums(outputs, labels, weights, extras.smoothing)
         if not recipe.groups:

@@ -48,7 +48,8 @@ class Split:
 
     def picked(self, index: Any) -> "Split":
         """The examples at these places: indices, a mask or a slice."""
-        return Split(**{k: None if a is None else a[index] for k, a in vars(self).items()})
+        rest = (None if a is None else a[index] for a in (self.groups, self.weights))
+        return Split(self.inputs[index], self.labels[index], *rest)
 
     def __len__(self) -> int:
         """Number of examples."""

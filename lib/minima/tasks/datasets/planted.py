@@ -32,7 +32,7 @@ DISAGREE, TEST_DISAGREE = (0.2, 0.1), 0.9  # of the environments, and of the tes
 RARE = 0.05  # how often a ruler or a word goes with the other label
 WORD = "asap"
 LEAST = 40_000  # coloured images to train on
-Cues = NDArray[np.floating] | NDArray[np.bool_]
+Cues = NDArray[np.floating] | NDArray[np.integer] | NDArray[np.bool_]
 
 
 class Cue(NamedTuple):

@@ -10,8 +10,8 @@ import numpy as np
 
 from minima.evaluation import arrays, audit_figures, audit_report
 from minima.evaluation.audit import SIGN_OFF, Evidence, audit, make_evidence
-from minima.evaluation.columns import as_numbers, head_of, read_columns
 from minima.evaluation.limits import Limits
+from minima.record.columns import as_numbers, head_of, read_columns
 from minima.runtime.errors import UserError
 
 _MOST_VALUES = 20  # of a column of numbers that is read as names: months, grades

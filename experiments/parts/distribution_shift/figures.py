@@ -22,6 +22,7 @@ from minima.record.figure_style import (
 )
 from minima.statistics.intervals import binomial_interval, t_interval
 from minima.tasks.datasets.corruptions import SEVERITIES
+from minima.tasks.datasets.mnist1d_months import LAST, STABLE
 from parts.distribution_shift.config import IMAGES, SIGNALS, DistributionShiftConfig
 from parts.distribution_shift.line import probits
 from parts.distribution_shift.measured import Measured
@@ -152,7 +153,8 @@ def over_months(found: Measured) -> Picture:
     )
     plot = sheet.plot(_LEFT, top + 0.1, 5.6, 2.6)
     bare(plot)
-    plot.axvspan(6.5, min(12.5, months + 0.5), color="0.93", linewidth=0)
+    if months > STABLE:
+        plot.axvspan(STABLE + 0.5, min(LAST, months) + 0.5, color="0.93", linewidth=0)
     at, handles = np.arange(1, months + 1), []
     for policy, colour in zip(POLICIES, (VERMILLION, BLUE, GREEN), strict=True):
         each = [t_interval(column) for column in courses[policy].accuracy.T]

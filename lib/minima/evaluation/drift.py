@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import optimize, stats
+from scipy import optimize, special
 from scipy.spatial import distance
 
 from minima.evaluation import arrays, smirnov
@@ -17,7 +17,7 @@ from minima.evaluation.arrays import Floats
 from minima.runtime.errors import UserError
 
 LEVEL = 0.05
-_BATCH = 64  # permutations drawn at a time
+_BATCH = 32  # permutations drawn at a time
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,10 @@ def chi_squared(baseline: ArrayLike, window: ArrayLike, classes: int) -> Test:
     table = _pooled(table[:, table.sum(axis=0) > 0])
     if table.shape[1] < 2:
         return Test("chi_squared", 1.0, 0.0)
-    found = stats.chi2_contingency(table, correction=False)
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    p = special.chdtrc(table.shape[1] - 1, ((table - expected) ** 2 / expected).sum())
     share = np.abs(table[0] / table[0].sum() - table[1] / table[1].sum()).max()
-    return Test("chi_squared", float(found.pvalue), float(share))
+    return Test("chi_squared", float(p), float(share))
 
 
 def maximum_mean_discrepancy(
@@ -108,9 +109,8 @@ def maximum_mean_discrepancy(
     """
     first, second = _pair(baseline, window)
     both = np.concatenate([first, second])
-    squared = distance.cdist(both, both, "sqeuclidean")
-    width = np.median(squared[np.triu_indices(len(both), 1)]) or 1.0
-    kernel = np.exp(-squared / width)
+    squared = distance.pdist(both, "sqeuclidean")  # of each pair once
+    kernel = distance.squareform(np.exp(-squared / (np.median(squared) or 1.0)))
     truth = np.zeros((1, len(both)))
     truth[0, len(first) :] = 1
     statistic = float(_mmd(kernel, truth)[0])
@@ -242,14 +242,16 @@ def _sides(rng: np.random.Generator, count: int, n: int, m: int) -> Floats:
 
 
 def _mmd(kernel: Floats, sides: Floats) -> Floats:
-    """(draws,) unbiased estimates; rows (draws, n + m) are 1 where an example is of the window."""
-    off = kernel - np.diag(np.diag(kernel))
+    """(draws,) unbiased estimates of a kernel without its diagonal.
+
+    Rows of `sides`, (draws, n + m), are 1 where an example is of the window.
+    """
     m = sides.sum(axis=1)
     n = sides.shape[1] - m
-    rows = sides @ off
+    rows = sides @ kernel
     within = (rows * sides).sum(axis=1)
     across = (rows * (1 - sides)).sum(axis=1)
-    rest = off.sum() - within - 2 * across
+    rest = kernel.sum() - within - 2 * across
     return within / (m * (m - 1)) + rest / (n * (n - 1)) - 2 * across / (m * n)
 
 

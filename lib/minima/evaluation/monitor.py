@@ -273,7 +273,7 @@ def _errors(launch: Examples, arrived: Floats, level: float, rules: Rules) -> It
         return
     if not len(known):
         raise UserError("errors: launch has no label; an error rate can't be compared with nothing")
-    upper = binomial_interval(int(known.sum()), len(known), _SURE).high
+    upper = _upper(int(known.sum()), len(known))
     if upper >= 1:
         raise UserError("errors: at launch all were wrong; it can't get worse")
     # To a thousandth, upwards: streams of one kind share a simulation.
@@ -288,6 +288,11 @@ def _errors(launch: Examples, arrived: Floats, level: float, rules: Rules) -> It
         row = int(rows[end - 1])
         test = Test(CUSUM, math.nan, float(path[end - 1]))
         yield Look(row // rules.window + rules.delay, test, cusum.threshold, row)
+
+
+@functools.lru_cache(maxsize=4096)
+def _upper(wrong: int, known: int) -> float:
+    return binomial_interval(wrong, known, _SURE).high
 
 
 @functools.lru_cache(maxsize=4096)

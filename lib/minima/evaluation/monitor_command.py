@@ -61,13 +61,12 @@ def _read(path: str, options: argparse.Namespace, classes: int) -> Examples:
         features = [arrays.finite(_numbers(columns[name], name), name) for name in options.features]
         predicted = errors = None
         if options.prediction:
-            numbers = _numbers(columns[options.prediction], options.prediction)
-            predicted = arrays.class_labels(numbers, classes, options.prediction)
+            predicted = _class_column(columns[options.prediction], options.prediction, classes)
         if options.label and predicted is not None:
             labels = _numbers(columns[options.label], options.label)
             known = ~np.isnan(labels)
             if known.any():  # labels come late
-                arrays.class_labels(labels[known], classes, options.label)
+                _class_column(labels[known], options.label, classes)
             errors = np.where(known, labels != predicted, np.nan)
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
@@ -80,6 +79,17 @@ def _numbers(column: NDArray, name: str) -> arrays.Floats:
     if column.dtype.kind not in "biuf":
         raise UserError(f"{name}: holds text where numbers belong; name another column")
     return column.astype(np.float64)
+
+
+def _class_column(column: NDArray, name: str, classes: int) -> arrays.Ints:
+    numbers = _numbers(column, name)
+    try:
+        return arrays.class_labels(numbers, classes, name)
+    except UserError:
+        raise UserError(
+            f"{name}: holds what is no class; classes are whole numbers from 0 to {classes - 1}, "
+            "see --classes"
+        ) from None
 
 
 def _classes(options: argparse.Namespace) -> int:

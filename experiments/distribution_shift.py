@@ -15,7 +15,7 @@ errors. It watches 10,000 streams without a shift, corrupted ones, and 16 months
 drift from month 7 to 12, in which the network is trained on never, every month, or on an alert.
 
 The rules, fixed before the run: accuracy falls and overconfidence rises, for certain over seeds, at
-severity 5; confidence falls less than half as much (its whole interval). On the line: 1 - R² of
+severity 5; confidence falls less than half as much. On the line: 1 - R² of
 probits below 0.1 with its bootstrap over settings. False alarms: each detector alone 5 ± 1 %, the
 whole monitor at most 5 %, by exact binomial limits. Alerts: better than never retraining, within 3
 points of always, with at most half the retrainings. Rates were settled on seeds 0 and 1.

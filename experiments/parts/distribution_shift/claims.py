@@ -15,7 +15,7 @@ from parts.distribution_shift.streams import WHOLE
 # Rule, prediction and tolerance; for SIGN the claimed size and the smallest effect of interest.
 FALLS = (SIGN, -20.0, 5.0, "points")
 OVERCONFIDENT = (SIGN, 10.0, 2.0, "points")
-FOLLOWS = (AT_MOST, 0.0, 50.0, "% of the fall of accuracy")
+STAYS = (SIGN, -10.0, 2.0, "points")  # the fall of confidence less half that of accuracy
 STRANGERS_SURE = (SIGN, 30.0, 10.0, "% of inputs")
 BETTER_PRIORS = (SIGN, -5.0, 1.0, "points of total variation")
 CORRECTED = (SIGN, 2.0, 0.5, "points")
@@ -72,8 +72,8 @@ def _corruptions(of: Judge, found: Measured) -> Iterator[Judged]:
             f"{name}-confidence-stays",
             f"Confidence falls by less than half as much as accuracy where {words} are corrupted "
             "at severity 5",
-            FOLLOWS,
-            PERCENT * (worst.confidence - each.clean.confidence) / np.minimum(fall, -1e-9),
+            STAYS,
+            each.clean.confidence - worst.confidence + fall / 2,
         )
 
 

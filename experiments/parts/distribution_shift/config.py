@@ -169,7 +169,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "smoke": {
         "images": "digits",
         "image_model": "mlp",
-        "signal_examples": 300,
+        "signal_examples": 1000,
         "epochs": 2.0,
         "corrupted": 60,
         "seeds": "2",

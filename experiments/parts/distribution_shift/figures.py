@@ -99,11 +99,11 @@ def detectors(found: Measured) -> Picture:
     """False alarms of each detector, and the power of the monitor over severity."""
     sheet = Sheet(_LEFT + 2 * _WIDE + _GAP + 1.2)
     trials = next(iter(found.null.values())).trials
-    several = found.power[WHOLE][0].trials
+    shifted = found.power[WHOLE][0].trials
     top = sheet.head(
         0,
         "False alarms are as rare as said, and shifts are found",
-        f"left: {trials:,} streams without a shift; right: {several:,} streams at each severity; "
+        f"left: {trials:,} streams without a shift; right: {shifted:,} streams at each severity; "
         "exact 95 % limits",
         "",
     )
@@ -126,9 +126,9 @@ def detectors(found: Measured) -> Picture:
     bare(plot)
     plot.set_title("Corrupted signals", fontsize=TEXT, weight="bold", loc="left")
     handles = []
-    for k, ((name, each), colour) in enumerate(zip(found.power.items(), _COLOURS, strict=True)):
-        rates = [binomial_interval(a.hits, a.trials) for a in each]
-        at = np.arange(len(each)) + 0.06 * (k - 2)
+    for k, ((name, several), colour) in enumerate(zip(found.power.items(), _COLOURS, strict=True)):
+        rates = [binomial_interval(a.hits, a.trials) for a in several]
+        at = np.arange(len(several), dtype=np.float64) + 0.06 * (k - 2)
         _bars(plot, at, [r.map(lambda share: PERCENT * share) for r in rates], colour)
         handles.append(Line2D([], [], color=colour, marker="o", markersize=4, label=_words(name)))
     plot.axhline(5, color=GREY, linestyle="--", linewidth=0.9)
@@ -164,12 +164,13 @@ def over_months(found: Measured) -> Picture:
         count = np.mean([len(r) for r in courses[policy].retrainings])
         label = f"{policy}: {count:.1f} retrainings"
         handles.append(Line2D([], [], color=colour, marker="o", markersize=3, label=label))
-    low = plot.get_ylim()[0]
-    room = 0.08 * (plot.get_ylim()[1] - low)
+    bottom, highest = plot.get_ylim()
+    room = 0.08 * (highest - bottom)
     for month in at:
-        share = np.mean([month in made for made in courses[ALERT].retrainings])
-        plot.plot([month, month], [low - room, low - room + room * share], color=BLUE, linewidth=4)
-    plot.set_ylim(low - room, None)
+        share = float(np.mean([month in made for made in courses[ALERT].retrainings]))
+        ends = [bottom - room, bottom - room + room * share]
+        plot.plot([month, month], ends, color=BLUE, linewidth=4)
+    plot.set_ylim(bottom - room, None)
     plot.set_xlim(0.5, months + 0.5)
     plot.set_xlabel("month", fontsize=TEXT)
     plot.set_ylabel("accuracy [%]", fontsize=TEXT)

@@ -119,7 +119,8 @@ def _priors(found: Measured) -> Table:
 
 
 def _alarms(found: Measured) -> Table:
-    rows = [["alone, noise", name, 0, *_rate(each)] for name, each in found.null.items()]
+    rows: list[list[Value]] = []
+    rows += [["alone, noise", name, 0, *_rate(each)] for name, each in found.null.items()]
     rows += [["monitor, outputs", name, 0, *_rate(e)] for name, e in found.null_monitor.items()]
     rows += [
         ["monitor, corrupted", name, severity, *_rate(each)]
@@ -153,7 +154,7 @@ def _months(found: Measured) -> Table:
 
 def _line(found: Measured) -> Table:
     line = found.line
-    rows = [
+    rows: list[list[Value]] = [
         [name, each.estimate, each.low, each.high, len(line.home), line.left_out]
         for name, each in (("unexplained_share", line.unexplained), ("slope", line.slope))
     ]
@@ -170,6 +171,6 @@ def _with_limits(said: Said) -> list[Value]:
     return [*accuracy.values(), confidence, *over.values(), ece]
 
 
-def _rate(alarms: Alarms) -> list[float]:
+def _rate(alarms: Alarms) -> list[Value]:
     rate = binomial_interval(alarms.hits, alarms.trials)
     return [alarms.trials, *(PERCENT * value for value in rate.limits().values())]

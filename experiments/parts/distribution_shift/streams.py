@@ -71,7 +71,8 @@ def power(
 ) -> dict[str, list[Alarms]]:
     """By detector, alarms on streams that are corrupted from their start, by severity from 0."""
     data, rng = prepared.plan.dataset, np.random.default_rng(3)
-    labels, found = data.test.labels[:corrupted], {name: [] for name in (WHOLE, *DETECTORS)}
+    labels = data.test.labels[:corrupted]
+    found: dict[str, list[Alarms]] = {name: [] for name in (WHOLE, *DETECTORS)}
     for severity in (0, *SEVERITIES):
         logs = []
         for name in WATCHED:

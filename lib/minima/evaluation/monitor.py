@@ -1,7 +1,7 @@
 """A monitor: what was so at launch, what comes in now, and when that is no longer the same.
 
-    launch = make_examples(features, errors, predicted, names=("age", "rent"))
-    log = watch(launch, make_examples(...), Rules(window=200, delay=2))
+    baseline = make_examples(features, errors, predicted, names=("age", "rent"))
+    log = watch(baseline, make_examples(...), Rules(window=200, delay=2))
     log.alerts, log.captured
 
 The stream is looked at window by window. A share `level` of streams that stay as at launch alarms,
@@ -190,7 +190,7 @@ class Log:
         return min((look.window for look in self.alerts), default=None)
 
 
-def watch(launch: Examples, stream: Examples, rules: Rules | None = None) -> Log:
+def watch(baseline: Examples, stream: Examples, rules: Rules | None = None) -> Log:
     """Looks at a stream window by window; examples after the last whole window are left out.
 
     Raises:
@@ -202,34 +202,34 @@ def watch(launch: Examples, stream: Examples, rules: Rules | None = None) -> Log
         raise UserError(
             f"window={rules.window}: the stream has {len(stream):,} examples; use a smaller window"
         )
-    if stream.names != launch.names:
+    if stream.names != baseline.names:
         raise UserError(
             f"the stream has the features {', '.join(stream.names) or 'none'} where launch has "
-            f"{', '.join(launch.names) or 'none'}"
+            f"{', '.join(baseline.names) or 'none'}"
         )
-    detectors = _detectors(launch, stream)
+    detectors = _detectors(baseline, stream)
     share = rules.level / len(detectors)
     looks: list[Look] = []
     for window in range(windows):
         row = window * rules.window
         now = stream[row : row + rules.window]
-        for test in _tests(launch, now, detectors, share / windows, rules, window):
+        for test in _tests(baseline, now, detectors, share / windows, rules, window):
             looks.append(Look(window, test, share / windows, row))
     captured = np.zeros(0, np.int64)
     if stream.errors is not None:
         arrived = stream.errors[: max(0, windows - rules.delay) * rules.window]
         captured = np.flatnonzero(arrived == 1)
         if CUSUM in detectors:
-            looks += _errors(launch, arrived, share, rules)
+            looks += _errors(baseline, arrived, share, rules)
     looks.sort(key=lambda look: look.window)
     return Log(windows, detectors, tuple(looks), captured)
 
 
-def _detectors(launch: Examples, stream: Examples) -> tuple[str, ...]:
-    found = [KS, MMD] if launch.names else []
-    if launch.predicted is not None and stream.predicted is not None:
+def _detectors(baseline: Examples, stream: Examples) -> tuple[str, ...]:
+    found = [KS, MMD] if baseline.names else []
+    if baseline.predicted is not None and stream.predicted is not None:
         found.append(PRIORS)
-    if launch.errors is not None and stream.errors is not None:
+    if baseline.errors is not None and stream.errors is not None:
         found.append(CUSUM)
     if not found:
         raise UserError("launch and stream have nothing in common that could be watched")
@@ -237,7 +237,7 @@ def _detectors(launch: Examples, stream: Examples) -> tuple[str, ...]:
 
 
 def _tests(
-    launch: Examples,
+    baseline: Examples,
     now: Examples,
     detectors: tuple[str, ...],
     level: float,
@@ -245,29 +245,29 @@ def _tests(
     window: int,
 ) -> Iterator[Test]:
     if KS in detectors:
-        yield drift.kolmogorov_smirnov(launch.features, now.features, launch.names)
+        yield drift.kolmogorov_smirnov(baseline.features, now.features, baseline.names)
     if MMD in detectors:
         permutations = max(
             math.ceil(1 / level), min(_MOST_PERMUTATIONS, math.ceil(_ENOUGH / level))
         )
-        chosen = _chosen(len(launch), rules.reference, rules.seed)
-        both = np.concatenate([launch.features[chosen], now.features])
+        chosen = _chosen(len(baseline), rules.reference, rules.seed)
+        both = np.concatenate([baseline.features[chosen], now.features])
         # In one unit, found without regard to which is which, so that permuting stays exact.
         both = (both - both.mean(axis=0)) / np.where(np.ptp(both, axis=0) > 0, both.std(axis=0), 1)
         before, after = both[: len(chosen)], both[len(chosen) :]
         seed = rules.seed + window
         yield drift.maximum_mean_discrepancy(before, after, permutations, seed, _ENOUGH)
     if PRIORS in detectors:
-        assert launch.predicted is not None
+        assert baseline.predicted is not None
         assert now.predicted is not None
-        classes = 1 + max(int(launch.predicted.max()), int(now.predicted.max()))
-        yield drift.chi_squared(launch.predicted, now.predicted, classes)
+        classes = 1 + max(int(baseline.predicted.max()), int(now.predicted.max()))
+        yield drift.chi_squared(baseline.predicted, now.predicted, classes)
 
 
-def _errors(launch: Examples, arrived: Floats, level: float, rules: Rules) -> Iterator[Look]:
+def _errors(baseline: Examples, arrived: Floats, level: float, rules: Rules) -> Iterator[Look]:
     """The cumulative sum at the end of every window, and where it first was too high."""
-    assert launch.errors is not None
-    known = launch.errors[~np.isnan(launch.errors)]
+    assert baseline.errors is not None
+    known = baseline.errors[~np.isnan(baseline.errors)]
     rows = np.flatnonzero(~np.isnan(arrived))
     if not len(rows):
         return

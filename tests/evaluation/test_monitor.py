@@ -36,6 +36,10 @@ def test_what_moved_is_found_in_the_window_where_it_moves_and_named():
     first = log.alerts[0]
     assert (first.test.detector, first.test.where, first.row) == (monitor.KS, "b", 200)
     assert {look.window for look in log.alerts} == {4, 5, 6, 7}
+    launch = make_examples(launch.features, names=launch.names)
+    once = watch(launch, stream, Rules(window=50), until_alert=True)
+    assert once.looks == log.looks[: len(once.looks)]
+    assert {look.window for look in once.alerts} == {4}
 
 
 def test_errors_are_seen_when_their_labels_arrive():

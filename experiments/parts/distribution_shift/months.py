@@ -134,7 +134,7 @@ def _due(
     if policy == ALWAYS:
         return max(since, DELAY) + 1
     stream = _joined([seen[serving, month][seed] for month in rest])
-    log = monitor.watch(held_out[serving][seed], stream, Rules(count, delay=DELAY))
+    log = monitor.watch(held_out[serving][seed], stream, Rules(count, delay=DELAY), True)
     alarmed = log.first_alert
     return 0 if alarmed is None else max(since + 1 + alarmed, DELAY + 1)
 

@@ -190,8 +190,16 @@ class Log:
         return min((look.window for look in self.alerts), default=None)
 
 
-def watch(baseline: Examples, stream: Examples, rules: Rules | None = None) -> Log:
+def watch(
+    baseline: Examples, stream: Examples, rules: Rules | None = None, until_alert: bool = False
+) -> Log:
     """Looks at a stream window by window; examples after the last whole window are left out.
+
+    Args:
+      baseline: from launch.
+      stream: in order.
+      rules: fixed at launch.
+      until_alert: stop looking at windows after one that alarms; what was found so far is the same.
 
     Raises:
       UserError: launch and stream don't have the same features, or there is no whole window.
@@ -215,6 +223,8 @@ def watch(baseline: Examples, stream: Examples, rules: Rules | None = None) -> L
         now = stream[row : row + rules.window]
         for test in _tests(baseline, now, detectors, share / windows, rules, window):
             looks.append(Look(window, test, share / windows, row))
+        if until_alert and any(look.alarms for look in looks):
+            break
     captured = np.zeros(0, np.int64)
     if stream.errors is not None:
         arrived = stream.errors[: max(0, windows - rules.delay) * rules.window]

@@ -25,8 +25,8 @@ Source: the course, lesson 4; Hendrycks & Dietterich 2019 (arXiv:1903.12261); Ov
 
 Command:   python experiments/distribution_shift.py
            python -m minima monitor STREAM.csv --launch=LAUNCH.csv --features=age,rent
-Cost:      17 sweeps, 320 runs, 20,000 streams without a shift and 1,200 with one: 8 minutes of CPU time
-           or less (a busy machine), 2 of them training.
+Cost:      17 sweeps, 320 runs, 20,000 streams without a shift and 1,200 with one: about 8 minutes
+           of CPU time on a busy machine, 2 of them training.
 Outcome:   tables and verdicts, failures first; corruptions.csv, severities.csv, strangers.csv,
            priors.csv, alarms.csv, months.csv, line.csv, verdict.json, figures/corruptions.png,
            line.png, detectors.png, months.png, claims.png (and SVG).

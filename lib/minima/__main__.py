@@ -115,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.set_defaults(run=_replay)
 
     _add_audit(commands)
+    _add_monitor(commands)
 
     probe = commands.add_parser("probe", help="measure what this machine trains per second")
     probe.add_argument("--model", default="cnn_small", help="as for an experiment")
@@ -159,6 +160,31 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--seed", type=int, default=0, help="of bootstraps (default 0)")
     parser.add_argument("--report", default="audit", help="folder for audit.html and audit.md")
     parser.set_defaults(run=_audit)
+
+
+def _add_monitor(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("monitor", help="does a stream still look as at launch?")
+    parser.add_argument("stream", metavar="STREAM", help="CSV with a head line, or npz, in order")
+    parser.add_argument("--launch", required=True, help="CSV or npz: the same columns, from launch")
+    parser.add_argument(
+        "--features", type=_names, default=(), metavar="COLUMNS", help="numbers to watch: age,rent"
+    )
+    parser.add_argument("--prediction", default="", help="column of the classes that were given")
+    parser.add_argument("--label", default="", help="column of true classes, empty until they come")
+    parser.add_argument(
+        "--classes", type=_positive, help="that there are (default: as many as at launch)"
+    )
+    parser.add_argument("--window", type=_positive, default=200, help="rows at a time (200)")
+    parser.add_argument(
+        "--level", type=float, default=0.05, help="share of unshifted streams with alarms (0.05)"
+    )
+    parser.add_argument(
+        "--rise", type=float, default=0.1, help="of the error rate, to be found soonest (0.1)"
+    )
+    parser.add_argument("--delay", type=_count, default=0, help="windows until labels arrive (0)")
+    parser.add_argument("--seed", type=_count, default=0, help="of permutations (0)")
+    parser.add_argument("--report", default="monitor", help="folder for monitor.md and tables")
+    parser.set_defaults(run=_monitor)
 
 
 def _positive(text: str) -> int:
@@ -278,6 +304,12 @@ def _audit(options: argparse.Namespace) -> int:
     from minima.evaluation import audit_command
 
     return audit_command.run(options)
+
+
+def _monitor(options: argparse.Namespace) -> int:
+    from minima.evaluation import monitor_command
+
+    return monitor_command.run(options)
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -132,7 +132,8 @@ def _of_states(
     arrays = empty(to_arrays(plan.dataset, task.model.dtype))
     place = Placement.on(mesh, task.model, plan.layout.fully_sharded)
     arrays, compute = put((arrays, asked), place.everywhere), program(task, mesh)
-    width, like = _GROUP * place.groups, blank_initial(plan.recipe)
+    fewest = max(1, -(-len(points) // place.groups))
+    width, like = min(_GROUP, fewest) * place.groups, blank_initial(plan.recipe)
     found = []
     for begin in range(0, len(points), width):
         group = [

@@ -190,7 +190,7 @@ CATALOGUE: dict[str, Entry] = {
         (TEST_EXAMPLES,),
     ),
     "mnist1d_month": Entry(
-        "4,000 + 1,000 signals of one month, from 1 on; from month 7 on they drift",
+        "4,000 + 1,000 signals of one month, from 1 on; from month 7 to 12 they drift",
         lambda r: mnist1d_months.load_month(r.rest, r.validation_fraction),
         argument="MONTH",
     ),

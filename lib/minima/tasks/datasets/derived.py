@@ -47,8 +47,8 @@ def parse(name: str) -> tuple[Derivation, str] | None:
     if not colon or not (number or corrupted or prefix in _DERIVATIONS):
         return None
     if corrupted:
-        how = {"name": prefix[:-1], "severity": int(prefix[-1])}
-        return partial(corruptions.with_corrupted_test, **how), inner
+        name, severity = prefix[:-1], int(prefix[-1])
+        return partial(corruptions.with_corrupted_test, name=name, severity=severity), inner
     return partial(draw, number=int(number[1])) if number else _DERIVATIONS[prefix], inner
 
 

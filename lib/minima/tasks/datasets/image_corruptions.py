@@ -64,11 +64,10 @@ def motion_blur(images: Array, length: float, random: Random) -> Array:
     angle = np.pi * random.random_sample(len(images))[:, None, None]
     rows, columns = _grid(images)
     steps = np.linspace(-length / 2, length / 2, 2 * math.ceil(length) + 1)
-    moved = (
-        _sampled(images, rows + step * np.sin(angle), columns + step * np.cos(angle))
-        for step in steps
-    )
-    return _kept(sum(moved) / len(steps))
+    total = np.zeros_like(images)
+    for step in steps:
+        total += _sampled(images, rows + step * np.sin(angle), columns + step * np.cos(angle))
+    return _kept(total / len(steps))
 
 
 def pixelate(images: Array, block: float, random: Random) -> Array:

@@ -12,7 +12,7 @@ from minima.runtime.errors import UserError
 from minima.tasks.datasets import mnist1d
 from minima.tasks.datasets.dataset import Dataset, assemble
 
-STABLE, LAST = 6, 18
+STABLE, LAST = 6, 12
 _SEED = 1000  # of month 0, which is not one
 # At the end of the drift; at its beginning they are MNIST-1D's.
 _END = {"shear_scale": 3.0, "corr_noise_scale": 0.5, "iid_noise_scale": 0.08}

@@ -6,8 +6,9 @@ one sweep. A monitor that knows launch alone finds the shift without a label, al
 streams where nothing changes, and retraining when it alarms is worth nearly as much as always.
 
 A small CNN learns Fashion-MNIST, another one MNIST-1D; test examples are then corrupted in 16 and
-13 ways at five severities (`minima.tasks.datasets.corruptions`). A sweep of 240 MLPs learns 4,000
-digits of MNIST at 8×8, and is asked about 1,797 digits that others wrote, UCI's: a real shift.
+13 ways, as the network reads them (cnn_small: 14×14 pixels), at five severities. A sweep of 240
+MLPs learns 4,000 digits of MNIST at 8×8, and is asked about 1,797 that others wrote, UCI's: a real
+shift.
 Networks are also shown what is none of their classes, and worlds where one class is half of all.
 The monitor (`minima.evaluation.monitor`) looks at windows of a network's outputs, predicted classes
 and late labels, by Kolmogorov-Smirnov tests, the kernel two-sample test, χ² and a cumulative sum of

@@ -64,7 +64,7 @@ def test_files_are_there_and_named(smoke):
     for name in [*names, *(f"figures/{figure}.png" for figure in FIGURES)]:
         assert str((run / name).relative_to(cwd)) in out
         assert (run / name).stat().st_size > 0
-    assert len(verdict["verdicts"]) == 25
+    assert len(verdict["verdicts"]) == 24
     assert set(verdict["runs"]) == {"images", "signals", "digits"}
 
 

@@ -114,9 +114,11 @@ def _strange(data: Dataset, count: int) -> dict[str, np.ndarray]:
         name: (origin + scale * each).astype(data.test.inputs.dtype)
         for name, each in (("noise", uniform), ("blobs", blobs))
     }
-    if data.input_shape == (28, 28):  # clothes: digits are none
+    side = data.input_shape[0]
+    if data.input_shape == (side, side) and 28 % side == 0:  # clothes, or smaller: digits are none
         digits = datasets.load("digits").test.inputs[:count] / 16
         grown = np.pad(digits.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))
+        grown = grown.reshape(len(grown), side, 28 // side, side, 28 // side).mean(axis=(2, 4))
         found["digits"] = (origin + scale * grown).astype(data.test.inputs.dtype)
     return found
 

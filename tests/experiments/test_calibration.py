@@ -21,7 +21,7 @@ from parts.calibration.claims import judge
 from parts.calibration.config import CalibrationConfig, NetworksConfig, PlaneConfig
 from parts.calibration.courses import score_states
 from parts.calibration.findings import left_out
-from parts.calibration.matched import PLACES, Matched, crossing
+from parts.calibration.matched import PLACES, Matched
 from parts.calibration.measured import Measured, check_data
 from parts.calibration.scores import SCORES, planted_inside
 from parts.calibration.sweeps import MAIN, sweeps
@@ -33,14 +33,6 @@ SEEDS, CLASSES, N, BINS, MEMBERS = 6, 4, 800, 10, 2
 
 
 # --- the arithmetic ---------------------------------------------------------------------------
-
-
-def test_crossings_are_where_a_line_passes_first():
-    assert crossing(np.array([10.0, 30.0, 20.0, 60.0]), 25.0) == 0.75
-    assert crossing(np.array([2.0, 1.0, 0.5]), 0.75) == 1.5  # falling, as losses do
-    assert np.isnan(crossing(np.array([10.0, 20.0]), 25.0))
-    assert np.isnan(crossing(np.array([30.0, 40.0]), 25.0))  # was beyond it when first seen
-    assert np.isnan(crossing(np.array([10.0, np.nan, 40.0]), 25.0))
 
 
 def test_corrupted_test_sets_are_dealt_out():

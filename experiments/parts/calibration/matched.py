@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minima.claims.crossing import first_crossing
 from minima.claims.evidence import Floats
 from minima.record import results
 from minima.record.snapshots import Snapshots
@@ -49,20 +50,6 @@ class Matched:
         return table[middle, -1] - table[middle, 0]
 
 
-def crossing(values: Floats, target: float) -> float:
-    """Where a course, (evaluations,), first passes a target, as a broken index; NaN if never.
-
-    A course that starts beyond the target counts as crossing nowhere: what lies before its first
-    evaluation was not seen.
-    """
-    beyond = values >= target
-    passed = np.flatnonzero(beyond[1:] != beyond[:-1])
-    if np.isnan(values).any() or not len(passed):
-        return float("nan")
-    i = int(passed[0])
-    return i + float((target - values[i]) / (values[i + 1] - values[i]))
-
-
 def measure_plane(prepared: Prepared, config: CalibrationConfig) -> Matched:
     """Finds each cell's crossings by its log, and scores the kept states around them."""
     plane, run = config.plane, results.load(prepared.directory)
@@ -72,7 +59,7 @@ def measure_plane(prepared: Prepared, config: CalibrationConfig) -> Matched:
     shape, last = validated.shape[:-1], validated.shape[-1] - 1
     tuning = len(plane.tuning_seeds)
     where = {
-        place: np.apply_along_axis(crossing, -1, course, targets[place])
+        place: np.apply_along_axis(first_crossing, -1, course, targets[place])
         for place, course in courses.items()
     }
     where[END] = np.full(shape, float(last))

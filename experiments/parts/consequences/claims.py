@@ -11,7 +11,7 @@ from minima.claims.claim import NUMBER, SIGN, WITHIN
 from minima.claims.evidence import Floats
 from minima.claims.seeded import Fixed, Judge, Judged
 from parts.consequences.config import AVERAGED, LARGE, OTHERS, SAM, SMALL
-from parts.consequences.effects import paired
+from parts.consequences.effects import finite_mean, paired
 from parts.consequences.measured import ENDED, MATCHED, Found
 from parts.consequences.outcomes import (
     BITS_NEEDED,
@@ -123,13 +123,14 @@ def _sharpness(judge: Judge, found: Found) -> Iterator[Judged]:
     )
     for kind, fixed, word, source in asked:
         for name in (LAMBDA_MAX, ADAPTIVE):
+            ended = doublings(found, ENDED, kind, name)
             yield judge.over_seeds(
                 f"{word}-{_slug(kind)}-{_IDS[name]}",
                 f"At one clean accuracy, {kind} is {word} than the small batch by {_spelled(name)}",
                 fixed,
                 doublings(found, MATCHED, kind, name),
                 source=source,
-                notes=(f"at the end: {_mean(doublings(found, ENDED, kind, name)):+.2f} doublings",),
+                notes=(f"at the end: {finite_mean(ended):+.2f} doublings",),
             )
 
 
@@ -147,7 +148,7 @@ def _differs(
     word = "higher" if side > 0 else "lower"
     other = ENDED if state == MATCHED else MATCHED
     effect = {(e.kind, e.consequence): e for e in found.effects[state]}.get((kind, name))
-    beside = _mean(paired(found.values[other], kind, name))
+    beside = finite_mean(paired(found.values[other], kind, name))
     notes = [f"{other}: {beside:+.3g} {UNITS[name]}"]
     if effect is not None:
         notes.insert(0, f"p = {effect.p:.2g}, by Holm {effect.adjusted:.2g}")
@@ -165,7 +166,7 @@ def _differs(
 def _predicts(judge: Judge, found: Found, name: str) -> Judged:
     each = {c: taus(found, name, c) for c in found.consequences if c not in (ERROR, NOISY_ERROR)}
     known = {c: values for c, values in each.items() if np.isfinite(values).any()}
-    shown = ", ".join(f"{c} {_mean(values):+.2f}" for c, values in known.items())
+    shown = ", ".join(f"{c} {finite_mean(values):+.2f}" for c, values in known.items())
 
     def mean(each: dict[str, Floats]) -> Floats:
         table = np.array(list(each.values()))
@@ -203,8 +204,3 @@ def _spelled(name: str) -> str:
 
 def _slug(text: str) -> str:
     return text.replace(",", "").replace("_", "-").replace(" ", "-").lower()
-
-
-def _mean(values: Floats) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float("nan")

@@ -125,3 +125,9 @@ def same_kind(pools: Sequence[Values], splits: int, seed: int = 0) -> Control:
     flat = [hit for each in hits.values() for hit in each]
     shares = {name: float(np.mean(each)) for name, each in hits.items()}
     return Control(int(np.sum(flat)), len(flat), shares)
+
+
+def finite_mean(values: Floats) -> float:
+    """The mean of the runs that have a value; NaN where none has."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")

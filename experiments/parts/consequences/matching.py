@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from minima.claims.crossing import first_crossing
 from minima.claims.evidence import Floats
 from minima.record import results
 from minima.record.cells import FAILED
@@ -96,14 +97,13 @@ def crossing(course: Course, target: float) -> Between | None:
     """
     if not course.steps or course.accuracy[0] > target:
         return None
-    reached = np.flatnonzero(course.accuracy >= target)
-    if not len(reached):
+    place = first_crossing(course.accuracy, target)
+    if np.isnan(place):
         return None
-    at = int(reached[0])
-    if at == 0:
-        return Between(course.steps[0], course.steps[0], 1.0)
-    low, high = course.accuracy[at - 1 : at + 1]
-    return Between(course.steps[at - 1], course.steps[at], float((target - low) / (high - low)))
+    after = int(np.ceil(place))
+    before = max(after - 1, 0)
+    share = place - before if after else 1.0
+    return Between(course.steps[before], course.steps[after], share)
 
 
 def end_of(course: Course) -> Between | None:

@@ -12,7 +12,7 @@ from minima.record.tables import Table, Value
 from minima.statistics.intervals import t_interval
 from parts.consequences.claims import SAME_KIND, doublings
 from parts.consequences.config import AGAIN, KINDS, OTHERS, SMALL, WORLDS
-from parts.consequences.effects import Effect
+from parts.consequences.effects import Effect, finite_mean
 from parts.consequences.figures import forest
 from parts.consequences.measured import ENDED, MATCHED, STATES, WHEN, Found
 from parts.consequences.outcomes import (
@@ -97,7 +97,7 @@ def _minima(found: Found) -> Table:
     rows: list[list[Value]] = []
     for state in STATES:
         for kind in KINDS:
-            cells = [_mean(found.of(state, kind, name)) for name in (ERROR, WHEN, *names)]
+            cells = [finite_mean(found.of(state, kind, name)) for name in (ERROR, WHEN, *names)]
             rate = found.rates.get(SMALL if kind == AGAIN else kind, float("nan"))
             rows.append([state, kind, rate, *cells])
     return Table(
@@ -144,7 +144,7 @@ def _effects(found: Found) -> Table:
                     UNITS[each.consequence],
                     each.kind,
                     state,
-                    _mean(base),
+                    finite_mean(base),
                     *one.limits().values(),
                     one.n,
                     each.p,
@@ -171,8 +171,8 @@ def _calibration(found: Found) -> Table:
     for state in STATES:
         for kind in KINDS:
             names = (ECE, ECE_NULL, ECE_BAND)
-            cells = [_mean(found.of(state, kind, name)) for name in names]
-            inside = 100 * _mean(found.of(state, kind, INSIDE))
+            cells = [finite_mean(found.of(state, kind, name)) for name in names]
+            inside = 100 * finite_mean(found.of(state, kind, INSIDE))
             rows.append([state, kind, *cells, inside])
     return Table(
         "Calibration error beside that of perfectly calibrated models of the same confidences",
@@ -193,8 +193,3 @@ def _interval(values: Floats) -> list[Value]:
     if len(finite) < 2:
         return [None, None, None]
     return list(t_interval(finite).limits().values())
-
-
-def _mean(values: Floats) -> float:
-    finite = values[np.isfinite(values)]
-    return float(finite.mean()) if len(finite) else float("nan")

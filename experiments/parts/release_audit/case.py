@@ -81,6 +81,7 @@ def silences(evidence: Evidence) -> dict[tuple[str, ...], Audit]:
     found = {}
     for count in range(len(KINDS)):
         for there in itertools.combinations(KINDS, count):
+            # Every kind is a dict of arrays; mypy can't match names that a loop gives to fields.
             missing: dict[str, dict] = {name: {} for name in KINDS if name not in there}
             found[there] = audit(replace(evidence, **missing))  # type: ignore[arg-type]
     return found

@@ -1,6 +1,6 @@
 """Tables, figures and the two reports on the renter case."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -144,8 +144,8 @@ def _sizes(operating: Operating) -> Table:
     )
 
 
-def _mean(values: object) -> float:
-    return float(np.mean(list(values)))  # type: ignore[call-overload]
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))
 
 
 def _said(answers: list[str]) -> str:

@@ -14,8 +14,8 @@ the bias: what is tested is whether it is found, and what repairs make of it. Fr
 program. Beside it one learns the truth, and one without the zip code.
 Every rate is reported for every group and intersection, with exact limits and a mark where people
 are too few. --dataset=adult asks the same of a census, --dataset=table:FILE.csv of your own table.
---compas=FILE counts ProPublica's table in your copy of their file: six columns of it are read, and
-nothing but rates is kept.
+--compas=FILE counts ProPublica's table in your copy of their file: seven columns of it are read,
+and nothing but rates is kept.
 
 The rules: the network that learned the past misses good applicants of one group more often than
 one that learned the truth, is more accurate by the past and less by the truth, with intervals over

@@ -72,7 +72,8 @@ def compas_file(folder, change=None):
             known = "-1" if i >= kept and i % 4 == 2 else str(again)
             degree = "O" if i >= kept and i % 4 == 3 else "F"
             score = ("Low", "High" if i % 2 else "Medium")[high]
-            row = (str(i), *SECRETS, race, score, str(again), days, known, degree, "5", "5")
+            decile = ("2", "7")[high]
+            row = (str(i), *SECRETS, race, score, str(again), days, known, degree, decile, decile)
             lines.append(",".join(row))
     path = folder / "compas.csv"
     text = "\n".join(lines) + "\n"
@@ -86,8 +87,12 @@ def test_propublicas_table_with_and_without_their_filter(tmp_path):
         ALL_ROWS: ((3696, 0.4485, 0.2799), (2454, 0.2345, 0.4772)),
         FILTERED: ((3175, 0.4234, 0.2848), (2103, 0.2201, 0.4964)),
     }
-    for name, groups in tables.items():
+    for name, (everybody, *groups) in tables.items():
+        assert everybody.n == sum(group.n for group in groups) + 40
         for group, (n, false, missed) in zip(groups, expected[name], strict=True):
+            # The twin's deciles are one for Low and one for the rest: a curve of one corner.
+            corner = (1 - false + 1 - missed) / 2
+            assert group.rates["auc"].value == pytest.approx(corner, abs=1e-4)
             assert group.n == n
             assert round(group.rates["false_positive_rate"].value, 4) == false
             assert round(group.rates["false_negative_rate"].value, 4) == missed
@@ -98,7 +103,9 @@ def test_propublicas_table_with_and_without_their_filter(tmp_path):
     [
         (lambda text: text.replace("score_text", "scores"), "has no column score_text"),
         (lambda text: text.replace("Caucasian", "Other"), "has no rows of race Caucasian"),
-        (lambda text: text.replace(",F,5,5", ",F,5"), "line 2 has 10 values"),
+        (lambda text: text.replace(",F,7,7", ",F,7", 1), "line 2 has 10 values"),
+        (lambda text: text.replace(",F,7,7", ",F,7,8", 1), "decile_score comes twice, and line 2"),
+        (lambda text: text.replace(",F,7,7", ",F,,"), "decile_score is empty in some rows"),
         (lambda text: text.replace(",1,1,F", f",{SECRETS[0]},1,F"), "words where numbers belong"),
         (lambda text: text.replace("Low,0,", "Low,7,"), "neither 0 nor 1"),
     ],
@@ -160,7 +167,7 @@ def planted(**changes):
     return Measured(
         units=people,
         repairs=repairs,
-        decided=test.chance > 0.5,
+        scores=test.chance,
         proxies=[[Proxy(name, auc, auc - 0.01, auc + 0.01) for name, auc in aucs.items()]] * 6,
         together=Proxy("all together", 0.85, 0.84, 0.86),
         without_first=Proxy("all together", 0.72, 0.7, 0.74),

@@ -46,7 +46,7 @@ class RepairsConfig:
     )  # fmt: skip
     compas: str = leaf(
         "",
-        "your copy of ProPublica's compas-scores-two-years.csv: six columns are counted, none is "
+        "your copy of ProPublica's compas-scores-two-years.csv: seven columns are counted, none is "
         "kept; empty: not asked",
     )
 

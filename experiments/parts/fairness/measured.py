@@ -75,7 +75,7 @@ class Measured:
     Attributes:
       units: whose these are.
       repairs: by name, MEASURES by name, (units,).
-      decided: (n,) decisions of the first unit's test rows, with nothing repaired.
+      scores: (n,) of the first unit's test rows, with nothing repaired: how likely label 1 is.
       proxies: by unit, what each feature tells of the group.
       together, without_first: all features together, and all but the strongest proxy; first unit.
       shuffled: by feature, (units,) opportunity gap in points once it is another person's.
@@ -87,7 +87,7 @@ class Measured:
 
     units: Sequence[Unit]
     repairs: Mapping[str, Mapping[str, Floats]]
-    decided: Bools
+    scores: Floats
     proxies: Sequence[Sequence[Proxy]]
     together: Proxy
     without_first: Proxy
@@ -97,6 +97,11 @@ class Measured:
     shuffled_pairs: Sequence[impossibility.Pairs]
     chouldechova: tuple[float, int]
     kleinberg: tuple[float, int]
+
+    @property
+    def decided(self) -> Bools:
+        """(n,) what these scores decide."""
+        return self.scores > 0.5
 
     @property
     def one_table(self) -> bool:
@@ -147,7 +152,7 @@ def measure(
             name: {what: np.array([row[name][what] for row in rows]) for what in MEASURES}
             for name in rows[0]
         },
-        decided=baseline[0][1] > 0.5,
+        scores=baseline[0][1],
         proxies=everything,
         together=proxies.all_together(known, first.groups),
         without_first=proxies.all_together(others or known, first.groups),

@@ -8,6 +8,7 @@ from judged import Judged
 from lesson import Findings
 from minima.evaluation import disparity, impossibility
 from minima.evaluation.disparity import Group, by_group
+from minima.evaluation.ranking import auc
 from minima.evaluation.rates import rates
 from minima.record.tables import Table, Value
 from parts.fairness import figures
@@ -26,6 +27,7 @@ _RATES = {
     "precision": "precision",
     "negative_predictive_value": "negative_predictive",
     "accuracy": "accuracy",
+    "auc": "auc",
 }
 _COMPARED = ("selection_rate", "true_positive_rate", "false_positive_rate", "precision", "accuracy")
 _HIDDEN = ("true_negative", "negative_predictive", "false_negative")
@@ -80,16 +82,18 @@ def groups_table(found: Measured, least: int) -> Table:
         for attribute, of in every_grouping(test).items():
             for group in by_group(labels, found.decided, of, least=least):
                 row: list[Value] = [by, attribute, group.name, group.n, group.small]
+                inside = of == group.name
+                known = {**group.rates, "auc": auc(labels[inside], found.scores[inside])}
                 for rate in _RATES:
-                    mine = group.rates[rate]
+                    mine = known[rate]
                     row += [mine.value, mine.low, mine.high, mine.n, mine.reason]
                 rows.append(row)
     ends = ("", "_low", "_high", "_n", "_undefined")
     names = tuple(f"{name}{end}" for name in _RATES.values() for end in ends)
     hidden = (name for name in names if name not in _RATES.values() or name in _HIDDEN)
     return Table(
-        f"every group, nothing repaired, {len(test):,} test rows of the first run; exact 95 % "
-        "limits of every rate in groups.csv",
+        f"every group, nothing repaired, {len(test):,} test rows of the first run; 95 % limits "
+        "of every rate in groups.csv, exact, of the AUC DeLong's",
         ("judged_by", "attribute", "group", "people", "too_few", *names),
         rows,
         hidden=tuple(hidden),
@@ -257,7 +261,8 @@ def _implied(found: Measured) -> list[str]:
 
 
 def _compas(tables: Mapping[str, Sequence[Group]]) -> Table:
-    rates = (*("base_rate", "false_positive_rate", "false_negative_rate"), "precision", "accuracy")
+    errors = ("false_positive_rate", "false_negative_rate")
+    rates = ("base_rate", *errors, "precision", "accuracy", "auc")
     rows: list[list[Value]] = []
     for name, groups in tables.items():
         for group in groups:
@@ -268,8 +273,8 @@ def _compas(tables: Mapping[str, Sequence[Group]]) -> Table:
             rows.append(row)
     columns = [f"{rate}{end}" for rate in rates for end in ("", "_low", "_high")]
     return Table(
-        "COMPAS as ProPublica has it: decided 1 are scored Medium or High; exact 95 % limits in "
-        "compas.csv",
+        "COMPAS as ProPublica has it: decided 1 are scored Medium or High; AUC of the decile "
+        "score; 95 % limits in compas.csv, exact, of the AUC DeLong's",
         ("rows", "group", "people", *columns),
         rows,
         hidden=tuple(name for name in columns if name.endswith(("_low", "_high"))),

@@ -18,12 +18,15 @@ MISSING = ("", "na", "nan", "null", "none")
 def read_columns(path: Path | str, names: Sequence[str]) -> dict[str, NDArray]:
     """(n,) arrays by name: float64 where every value is a number, else text.
 
+    A column may come twice where both have the same values, as in ProPublica's file.
+
     Args:
       path: a .csv file with a head line, or an .npz file with an array for each name.
       names: which columns.
 
     Raises:
-      UserError: the file can't be read, lacks a column, or has rows of several lengths.
+      UserError: the file can't be read, lacks a column, has two that differ of one name, or rows
+        of several lengths.
     """
     where = Path(path)
     wanted = list(dict.fromkeys(names))
@@ -71,9 +74,7 @@ def _from_csv(path: Path, names: list[str]) -> dict[str, NDArray]:
     with _open_csv(path) as file:
         reader = csv.reader(file)
         head = [name.strip() for name in next(reader, [])]
-        if repeated := sorted({name for name in names if head.count(name) > 1}):
-            raise UserError(f"{path}: the column {repeated[0]} comes twice; rename one")
-        places = [_place(name, head, path) for name in names]
+        places = [_places(name, head, path) for name in names]
         columns: list[list[str]] = [[] for _ in names]
         try:
             for number, row in enumerate(reader, 2):
@@ -82,8 +83,14 @@ def _from_csv(path: Path, names: list[str]) -> dict[str, NDArray]:
                 if len(row) != len(head):
                     counts = f"{len(row)} values where the head has {len(head)}"
                     raise UserError(f"{path}: line {number} has {counts}")
-                for column, place in zip(columns, places, strict=True):
-                    column.append(row[place].strip())
+                for name, column, mine in zip(names, columns, places, strict=True):
+                    first, *again = (row[place].strip() for place in mine)
+                    if any(value != first for value in again):
+                        raise UserError(
+                            f"{path}: the column {name} comes twice, and line {number} differs "
+                            "between them; rename one"
+                        )
+                    column.append(first)
         except (UnicodeDecodeError, csv.Error) as error:
             raise UserError(f"{path}: is no CSV in UTF-8 ({error})") from error
     return {name: _typed(column) for name, column in zip(names, columns, strict=True)}
@@ -93,7 +100,7 @@ def _from_npz(path: Path, names: list[str]) -> dict[str, NDArray]:
     with _open_npz(path) as archive:
         found = {}
         for name in names:
-            _place(name, archive.files, path)
+            _places(name, archive.files, path)
             try:
                 array = archive[name]
             except ValueError as error:
@@ -120,12 +127,12 @@ def _open_npz(path: Path) -> np.lib.npyio.NpzFile:
         raise UserError(f"{path}: is no npz archive ({error})") from error
 
 
-def _place(name: str, head: Sequence[str], path: Path) -> int:
+def _places(name: str, head: Sequence[str], path: Path) -> list[int]:
     if name not in head:
         near = difflib.get_close_matches(name, head, n=1)
         hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(head[:12]) or 'none'}"
         raise UserError(f"{path}: has no column {name}; {hint}")
-    return list(head).index(name)
+    return [place for place, other in enumerate(head) if other == name]
 
 
 def _typed(values: list[str]) -> NDArray:

@@ -65,7 +65,7 @@ def own_table(path: str) -> Table:
 
 def _read(file: str, where: str) -> tuple[list[str], dict[str, NDArray]]:
     try:
-        head = head_of(file)
+        head = list(dict.fromkeys(head_of(file)))
         return head, read_columns(file, (LABEL, *head))
     except UserError as error:
         raise UserError(f"{where}: {str(error).removeprefix(f'{file}: ')}") from error

@@ -25,7 +25,7 @@ from minima.record.files import DiskFull, explained
 from minima.record.mirrored import kept_up
 from minima.record.remote import Unreachable
 from minima.runtime.errors import UserError
-from minima.runtime.interrupts import STOPPED_AND_SAVED
+from minima.runtime.interrupts import STOPPED_AND_SAVED, ends_with_its_reader
 from minima.runtime.processes import together
 
 Config = TypeVar("Config")
@@ -89,12 +89,13 @@ def run(main: Callable[[Any], int | None]) -> NoReturn:
         return together(lambda: _or_exit(commanded, config))
 
     def commanded(config: Any) -> int | None:
-        with kept_up():
+        with ends_with_its_reader(), kept_up():
             return main(config)
 
     def parser(argv: Sequence[str]) -> Any:
         if (_HELP | _HELP_FULL) & set(argv):
-            print(_help(sys.modules[main.__module__].__doc__, bool(_HELP_FULL & set(argv))))
+            with ends_with_its_reader():
+                print(_help(sys.modules[main.__module__].__doc__, bool(_HELP_FULL & set(argv))))
             sys.exit(0)
         return _or_exit(parse, argv)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from minima.record.mirrored import kept_up
 from minima.record.remote import Unreachable
 from minima.runtime.errors import UserError
-from minima.runtime.interrupts import STOPPED_AND_SAVED
+from minima.runtime.interrupts import STOPPED_AND_SAVED, ends_with_its_reader
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        with kept_up():
+        with ends_with_its_reader(), kept_up():
             return options.run(options)
     except UserError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)

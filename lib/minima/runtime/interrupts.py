@@ -1,12 +1,15 @@
 """SIGTERM and Ctrl-C as a request: finish the segment, save, leave. A second one ends at once."""
 
 import contextlib
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 STOPPED_AND_SAVED = 75  # EX_TEMPFAIL of sysexits.h: launchers start the same command again
+READER_GONE = 128 + 13  # what a shell calls an end by SIGPIPE
 
 
 class StopRequest:
@@ -46,3 +49,15 @@ def stop_request(request: StopRequest | None = None) -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def ends_with_its_reader() -> Iterator[None]:
+    """Leaves with READER_GONE, and no traceback, once nobody reads what is printed: `… | head`."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would fail again where the interpreter flushes it at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(READER_GONE)

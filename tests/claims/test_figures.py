@@ -153,7 +153,8 @@ def test_every_claim_is_there_with_its_verdict_or_what_it_needs(everything):
         else:
             assert f"{verdict.statistic.estimate:#.3g}".rstrip(".").replace("-", "−") in text
             assert verdict.verdict in text
-    assert "95 % intervals; n = 5 seeds" in text
+    assert "95 % intervals; n counts seeds" in text
+    assert "n = 5" in text
 
 
 def test_updates_to_the_target_have_both_fits(everything):

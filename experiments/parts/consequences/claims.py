@@ -34,8 +34,6 @@ FLATTER: Fixed = (SIGN, -1.0, 0.25, "doublings")
 GOES_WITH: Fixed = (SIGN, 0.5, 0.1, "(Kendall's τ)")
 _SIZES = {"points": (1.0, 0.5), "nats": (0.05, 0.02), "bits": (0.5, 0.1)}
 
-SAME_KIND = "a-a"
-
 _KESKAR = "Keskar et al. 2017 (arXiv:1609.04836)"
 _MDL = "Hochreiter & Schmidhuber 1997"
 _FORET = "Foret et al. 2021 (arXiv:2010.01412)"
@@ -91,7 +89,7 @@ def _same(judge: Judge, found: Found) -> Judged:
     }
     shown = ", ".join(f"{count} {state}" for state, count in again.items())
     return judge.share(
-        SAME_KIND,
+        "a-a",
         "Two arms of one configuration, other seeds, are told apart in 5 % of comparisons",
         SAME,
         control.flagged,

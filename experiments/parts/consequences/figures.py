@@ -106,7 +106,14 @@ def _block(plot: Axes, top: float, consequence: str, chosen: list[Effect], named
             plot.plot(middle, y, _MARKS[each.kind], color=colour, markersize=4, mfc=fill, mew=0.9)
         else:
             side = np.sign(middle)
-            plot.plot(side * _REACH, y, "<" if side < 0 else ">", color=colour, markersize=5)
+            plot.plot(
+                side * _REACH,
+                y,
+                "<" if side < 0 else ">",
+                color=colour,
+                markersize=5,
+                clip_on=False,
+            )
         text = f"{one.estimate:+.3g} [{one.low:+.3g}, {one.high:+.3g}]"
         _beside(plot, y, minus(text), colour)
     if named:

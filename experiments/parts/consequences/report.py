@@ -10,7 +10,7 @@ from minima.claims.claims_figure import claims_figure
 from minima.claims.evidence import Floats
 from minima.record.tables import Table, Value
 from minima.statistics.intervals import t_interval
-from parts.consequences.claims import SAME_KIND, doublings
+from parts.consequences.claims import doublings
 from parts.consequences.config import AGAIN, KINDS, OTHERS, SMALL, WORLDS
 from parts.consequences.effects import Effect, finite_mean
 from parts.consequences.figures import forest
@@ -40,8 +40,7 @@ def findings(
         "calibration": _calibration(found),
     }
     figures = {"consequences": forest(found, run)}
-    # All but the A/A control, whose n is not of seeds.
-    claims, verdicts = zip(*(each for each in judged if each[0].id != SAME_KIND), strict=True)
+    claims, verdicts = zip(*judged, strict=True)
     if (picture := claims_figure(verdicts, run, claims)) is not None:
         figures["claims"] = picture
     facts = {

@@ -65,9 +65,8 @@ def claims_figure(
     sheet = Sheet(7.8)
     counts = {name: sum(v.verdict == name for v in ordered) for name in _LOOKS}
     told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    below = sheet.head(
-        0, "Verdicts on the claims", f"{told}; 95 % intervals; {_counts(measured)}", run
-    )
+    limits = "; 95 % intervals; n counts seeds, or what a share is of" if measured else ""
+    below = sheet.head(0, "Verdicts on the claims", told + limits, run)
     if measured:
         plot = sheet.plot(_LEFT, below, _WIDE, high)
         for row, verdict in enumerate(measured):
@@ -105,7 +104,7 @@ def _write_row(plot: Axes, row: int, verdict: Verdict, claim: Claim, interval: I
     side, _, size = claim.prediction.partition(" (")
     columns = (
         (-_LEFT / _WIDE, claim.id, f"{minus(side)} {claim.unit}{size and f' ({size}'}"),
-        (1.05, verdict.verdict, spell(interval, "#.3g")),
+        (1.05, verdict.verdict, _number(interval)),
     )
     for x, above, below in columns:
         plot.text(x, row - 0.05, above, transform=across, fontsize=NUMBERS, weight="bold")
@@ -156,9 +155,10 @@ def _marker(verdict: str) -> dict[str, Any]:
     return {"marker": marker, "markersize": 9, "markerfacecolor": colour, "markeredgecolor": "w"}
 
 
-def _counts(measured: Sequence[Verdict]) -> str:
-    seeds = sorted({v.statistic.n for v in measured if v.statistic is not None})
-    return f"n = {' or '.join(map(str, seeds))} seeds" if seeds else "nothing measured"
+def _number(interval: Interval) -> str:
+    if interval.method == "exact":
+        return minus(f"{interval.estimate:#.3g}".rstrip("."))
+    return f"{spell(interval, '#.3g')}  n = {interval.n:,}"
 
 
 def _needs(verdict: Verdict) -> str:

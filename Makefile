@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PRESET ?= sweep
 FLAGS ?=
-PYTEST_FLAGS ?= -n 2 --dist loadfile -m "not long"
+PYTEST_FLAGS ?= -n 2 --dist loadfile -m "not slow and not long"
 LOGDIR ?= runs
 ROWS ?=
 
@@ -34,7 +34,7 @@ help:  ## print this list
 sweep: $(READY)  ## train a batch-size x learning-rate plane: make sweep FLAGS="--seeds=5"
 	@$(BIN)/python experiments/batch_size_vs_learning_rate.py --preset=$(PRESET) $(FLAGS)
 
-test: $(READY)  ## run the tests: make test PYTEST_FLAGS="-k grid"
+test: $(READY)  ## run the tests but those marked slow: make test PYTEST_FLAGS="-k grid"
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 benchmark: $(READY) $(PEERS)/.stamp  ## us and the peers side by side: make benchmark ROWS="records help"

@@ -43,6 +43,7 @@ def reference(name, y, d, w):
     return hits / among if among else None
 
 
+@pytest.mark.slow
 def test_rates_are_those_of_scikit_learn():
     rng = np.random.default_rng(1)
     undefined = 0

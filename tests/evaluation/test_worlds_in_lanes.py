@@ -49,6 +49,7 @@ def test_lanes_are_independent_and_any_number_fits():
     np.testing.assert_array_equal(alone, among[:7])
 
 
+@pytest.mark.slow
 def test_seeds_strengths_and_rates_are_traced(counts_compilations):
     jax.clear_caches()
     lanes._program.cache_clear()
@@ -98,6 +99,7 @@ def explored():
     return type(found)(*(v[:8] for v in found)), type(found)(*(v[8:] for v in found))
 
 
+@pytest.mark.slow
 def test_a_greedy_app_shows_lists_and_nothing_else(explored):
     greedy, _ = explored
     assert (greedy.exposure.sum(axis=2) == MARKET.users * MARKET.slots).all()
@@ -129,6 +131,7 @@ def test_weighted_by_propensity_the_log_tells_the_truth(explored):
 # --- hiring -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_lots_alone_hire_by_chance_and_estimate_all():
     found = lanes.simulate(LABOUR, firms(0, 1.0, 1.0), 32)
     base = found.base.mean(axis=0)

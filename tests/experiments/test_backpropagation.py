@@ -152,6 +152,7 @@ def test_a_tensor_without_gradient_is_silent_and_a_false_gradient_there_is_not()
 # --- the error signal ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_signal_is_the_derivative_by_what_goes_into_the_units():
     found = network(TANH, 2, 16)
     params, _ = found.model("float32").init(jax.random.key(3))

@@ -175,6 +175,7 @@ def test_help_and_wrong_flags_do_not_wait_for_jax(python, script, tmp_path, flag
 # --- other data ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_images_from_an_npz_file(experiment, run_path, tmp_path):
     random = np.random.default_rng(0)
     patterns = random.integers(0, 200, size=(4, 8, 8))
@@ -195,6 +196,7 @@ def test_images_from_an_npz_file(experiment, run_path, tmp_path):
     assert [info["compilations"] for info in infos] == [1, 0]  # a second start reads the cache
 
 
+@pytest.mark.slow
 def test_mnist1d(experiment, run_path, tmp_path):
     flags = "--dataset=mnist1d --model=mlp --batch_sizes=32 --learning_rates=0.03 --seeds=1"
     result = experiment(*flags.split(), "--budget=10epochs", cwd=tmp_path)
@@ -207,6 +209,7 @@ def test_mnist1d(experiment, run_path, tmp_path):
 # --- python -m minima ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["bs=32,lr=0.1,seed=0", "11"])
 def test_replay_repeats_the_record(smoke, python, cell):
     result = python("-m", "minima", "replay", smoke[2], cell, "--updates=30", cwd=smoke[1])
@@ -214,6 +217,7 @@ def test_replay_repeats_the_record(smoke, python, cell):
     assert "repeated bit for bit" in result.stdout
 
 
+@pytest.mark.slow
 def test_replay_finds_a_changed_number(copied, python, tmp_path):
     lines = (copied / "cells.jsonl").read_text().splitlines()
     cells = [json.loads(line) for line in lines]
@@ -257,6 +261,7 @@ def test_replay_of_no_run(python, one_line, tmp_path, path):
     assert "run.json" in one_line(result.stderr)
 
 
+@pytest.mark.slow
 def test_a_probe_lets_the_plan_tell_the_time(python, experiment, tmp_path):
     cache, plan = tmp_path / "cache", ("--model=mlp", "--batch_sizes=16", "--plan_only")
     probe = "-m minima probe --model=mlp --microbatches=16 --blocks=1"
@@ -270,6 +275,7 @@ def test_a_probe_lets_the_plan_tell_the_time(python, experiment, tmp_path):
     assert "unknown" not in planned.stdout
 
 
+@pytest.mark.slow
 def test_data_whose_test_set_is_what_it_is(experiment, tmp_path):
     """The verdict asks for fresh test examples where they can be drawn, and only there."""
     for dataset, tests in (("mnist1d_near", "4,000"), ("mnist1d", "10,000")):

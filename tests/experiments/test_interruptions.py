@@ -150,6 +150,7 @@ def test_a_signal_stops_and_saves(
     assert goes_on(experiment, run_path, undisturbed, tmp_path)["resumes"] == 1
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time(experiment, start_experiment, one_line, tmp_path):
     with start_experiment(*FLAGS, cwd=tmp_path) as process:
         wait_for(process, lambda: list(tmp_path.glob("runs/*/*/run.json")))

@@ -32,6 +32,7 @@ def measured(experiment, run_path, tmp_path_factory):
     return result.stdout, run_path(result.stdout, cwd)
 
 
+@pytest.mark.slow
 def test_every_cell_that_has_a_minimum_has_the_columns(measured):
     rows = read_csv(measured[1])
     assert set(rows[0]) >= COLUMNS
@@ -64,6 +65,7 @@ def test_it_is_drawn_and_told(measured):
     assert scalar.value == pytest.approx(float(row["lambda_max"]), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_afterwards_any_run_is_measured_where_it_was_not(measured, python, tmp_path):
     run = shutil.copytree(measured[1], tmp_path / "run")
     before = (run / "measures.jsonl").read_bytes()

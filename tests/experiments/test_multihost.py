@@ -273,6 +273,7 @@ def host(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_parts_must_come_together_somewhere(launch, host, tmp_path):
     with launch(host, SWEEP, *MLP, *APART, cwd=tmp_path) as group:
         ended = group.wait()

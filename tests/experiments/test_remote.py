@@ -191,6 +191,7 @@ def test_a_store_that_goes_away(machine, store, script, undisturbed, monkeypatch
     is_whole(store, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_store_that_is_down(machine, store, script, one_line, monkeypatch):
     monkeypatch.setenv("BUCKET_FAULTS", "after=0")
     here = machine("first")

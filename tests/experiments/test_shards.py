@@ -93,6 +93,7 @@ def same_as(run, unsplit):
     assert list(run.glob("shards/*/tensorboard")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "count",
     [
@@ -149,6 +150,7 @@ def test_a_killed_shard_goes_on_to_the_same_bits(shard, gather, whole, start_exp
     whole()
 
 
+@pytest.mark.slow
 def test_missing_and_damaged_shards_are_named_and_nothing_else_is_lost(
     shard, gather, start_experiment, unsplit, tmp_path
 ):
@@ -179,6 +181,7 @@ def test_missing_and_damaged_shards_are_named_and_nothing_else_is_lost(
     assert sorted(mine.splitlines()) == sorted(theirs.splitlines())
 
 
+@pytest.mark.slow
 def test_the_whole_command_takes_shards_up_without_being_told(shard, experiment, tmp_path, unsplit):
     part = shard(0, 2)
     finished = (part / "cells.jsonl").read_bytes()
@@ -192,6 +195,7 @@ def test_the_whole_command_takes_shards_up_without_being_told(shard, experiment,
     )  # all of them by the whole: nothing to train
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "sweeps"),
     [

@@ -21,6 +21,7 @@ def dense_operator(matrix):
     return Operator(lambda v: matrix @ v, len(matrix), matrix.dtype)
 
 
+@pytest.mark.slow
 def test_the_top_eigenvalues_and_their_residuals(family):
     expected = np.linalg.eigvalsh(full_hessian(family))[::-1][:5]
     key = jax.random.key(1)
@@ -96,6 +97,7 @@ def test_a_sketch_that_is_larger_than_the_range_is_exact(rank):
         assert one.standard_error <= 1e-4 * truth
 
 
+@pytest.mark.slow
 def test_a_density_is_the_spectrum(family):
     """Wasserstein-1 within 1 % of the largest eigenvalue."""
     matrix = full_hessian(family)
@@ -107,6 +109,7 @@ def test_a_density_is_the_spectrum(family):
     assert distance <= 0.01 * eigenvalues.max()
 
 
+@pytest.mark.slow
 def test_everything_runs_over_lanes_in_one_compilation(counts_compilations):
     objective, params, data = minimum("mlp")
     stacked = jax.tree.map(lambda p: jnp.stack([p, 0.5 * p, 2 * p]), params)

@@ -30,6 +30,7 @@ def measured(case):
     return minima.measure(apply, *case, chunk=16)
 
 
+@pytest.mark.slow
 def test_it_agrees_with_the_dense_hessian(case, measured):
     params, (inputs, labels) = case
     flat, unravel = jax.flatten_util.ravel_pytree(params)
@@ -147,6 +148,7 @@ def test_another_dtype_is_refused(case):
         minima.measure(apply, *case, dtype="float16")
 
 
+@pytest.mark.slow
 def test_the_full_panel_is_the_default_one_and_more(case, measured):
     params, (inputs, labels) = case
     found = minima.measure(apply, params, (inputs, labels), chunk=16, panel=full_panel)
@@ -179,6 +181,7 @@ def test_the_margin_of_tokens_is_a_mean_over_positions():
     assert float(mean_margin(objective, jnp.zeros(2), data)) == pytest.approx((2 - 1 + 3 + 5) / 4)
 
 
+@pytest.mark.slow
 def test_a_full_panel_of_a_regression_has_no_margin():
     rng = np.random.default_rng(3)
     x, y = (rng.normal(size=(8, 2)).astype(np.float32) for _ in range(2))

@@ -11,6 +11,7 @@ from minima.landscape.run_measures import kept_minima, measure_points
 from minima.tasks.task import Task
 
 
+@pytest.mark.slow
 def test_the_hessian_of_a_linear_model_under_squared_error(tmp_path):
     """It is the second moment of (inputs, 1), whatever the weights."""
     run = train(tmp_path, model="linear", width=0, loss="squared_error", snapshots=2)

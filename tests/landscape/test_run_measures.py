@@ -98,6 +98,7 @@ def measure(trained, name, **options):
 # --- what is measured ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_loss_measured_is_the_loss_that_the_cell_recorded(plane):
     """On the labels each cell was trained with, noise and all: another path computed the record."""
     found = measure(plane, "norms")
@@ -109,6 +110,7 @@ def test_the_loss_measured_is_the_loss_that_the_cell_recorded(plane):
     assert len(set(losses)) == len(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -130,6 +132,7 @@ def test_every_family_is_measured_in_evaluation_mode(tmp_path, settings):
     assert np.isfinite(few["lambda_max"].value)
 
 
+@pytest.mark.slow
 def test_curvature_is_that_of_the_dense_hessian(seeds):
     points = kept_minima(seeds.plan, seeds.directory)[:3]
     for (number, step), found in measure(seeds, "hessian", points=points).items():
@@ -152,6 +155,7 @@ def test_distance_is_from_the_weights_that_the_seed_started_with(plane):
         )
 
 
+@pytest.mark.slow
 def test_what_adam_divides_by_preconditions_the_hessian(adam):
     [((number, step), found)] = measure(adam, "preconditioned").items()
     state = adam.snapshot(number, step).opt_state[0][0]
@@ -186,6 +190,7 @@ def test_the_rate_is_that_of_the_last_update(adam):
     assert rates == pytest.approx([0.01 * 0.6, 0.01 * 0.1], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_float64_on_request(plane):
     single = measure(plane, "hessian")
     double = measure(plane, "hessian", dtype="float64")
@@ -212,6 +217,7 @@ def test_diverged_cells_have_no_minimum(plane):
     assert kept_minima(plane.plan, plane.directory, cells=[kept[1][0]]) == [kept[1]]
 
 
+@pytest.mark.slow
 def test_a_plane_compiles_once_and_other_values_not_at_all(plane, tmp_path, counts_compilations):
     other = train(
         tmp_path,

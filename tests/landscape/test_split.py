@@ -45,6 +45,7 @@ def factors_of(family, kind):
     return jax.jit(lambda first, second: kind(objective, first, second, data))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pure_rescaling_is_norm_alone(family, kind):
     _, params, _ = minimum(family)

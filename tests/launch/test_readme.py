@@ -82,6 +82,7 @@ class Box(Cluster):
         (folder / "gres.conf").write_text(gres)
 
 
+@pytest.mark.slow
 def test_one_box(launch, tmp_path_factory, tmp_path):
     """README's configuration starts, and gives each of two shards a GPU of its own."""
     if missing := missing_programs():

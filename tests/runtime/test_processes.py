@@ -91,6 +91,7 @@ def test_what_the_first_has_the_others_take(script, tmp_path):
     assert not (tmp_path / "copy-0").exists()
 
 
+@pytest.mark.slow
 def test_one_that_fails_ends_those_that_wait_for_it(script, tmp_path):
     (tmp_path / "folder").mkdir()
     with Launched([script, "fail"], tmp_path, {}) as group:

@@ -12,6 +12,7 @@ SMALL = {"batch_sizes": (16,), "learning_rates": (0.1,), "seeds": (0, 1), "budge
 AXES = (("dropout", (0.1, 0.5)), ("weight_decay", (0.001, 0.1)))
 
 
+@pytest.mark.slow
 def test_one_program_trains_what_one_run_for_each_value_would(make, run_cells, counts_compilations):
     plan = make(**SMALL, axes=AXES, microbatch=16, lanes=2)
     assert plan.grid.names == ("batch_size", "learning_rate", "dropout", "weight_decay", "seed")

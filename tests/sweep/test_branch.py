@@ -87,6 +87,7 @@ def by_cell(run):
     return {tuple(record["cell"].values()): record for record in results.load(run).cells}
 
 
+@pytest.mark.slow
 def test_a_trunk_keeps_its_cells_states_halfway_and_at_the_end(trunk):
     run, kept = results.load(trunk), Snapshots(trunk)
     seen = set()
@@ -105,6 +106,7 @@ def test_a_trunk_keeps_its_cells_states_halfway_and_at_the_end(trunk):
     assert {"complete", "diverged"} <= seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snapshot", [1, 2])
 def test_a_branch_that_changes_nothing_is_the_longer_run_bit_for_bit(go, trunk, snapshot):
     gone = TRUNK_STEPS // 2 * snapshot
@@ -182,6 +184,7 @@ def test_cells_of_a_diverged_trunk_diverge_at_once(go, trunk):
         assert branch[cell]["steps"] == 0
 
 
+@pytest.mark.slow
 def test_one_trunk_cell_forks_into_other_batch_sizes_and_rates(go, trunk):
     branch = go(
         budget="1epochs",

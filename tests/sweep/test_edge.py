@@ -16,6 +16,7 @@ def curvature(data):
     return np.linalg.eigvalsh(x.T @ x / len(x))[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
 def test_full_batch_descent_is_stable_up_to_its_edge(make, run_cells, dataset, optimizer):
     edge = critical_sharpness(optimizer, 1.0, 0.9) / curvature(dataset)
@@ -37,6 +38,7 @@ def test_full_batch_descent_is_stable_up_to_its_edge(make, run_cells, dataset, o
         assert (losses[-1] < losses[0]) == stable
 
 
+@pytest.mark.slow
 def test_the_loop_that_replay_compares_with_knows_the_loss(make, run_cells, dataset):
     plan = make(
         loss="squared_error",

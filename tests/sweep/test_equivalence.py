@@ -32,6 +32,12 @@ COURSE = {
     "warmup_examples": 60,
 }
 
+
+def slow(*case):
+    """A case for CI: the short suite has one of each kind."""
+    return pytest.param(*case, marks=pytest.mark.slow)
+
+
 PLAIN: dict = {}
 SQUARED = {"loss": "squared_error", "activation": "tanh"}
 CASES = [
@@ -39,23 +45,23 @@ CASES = [
     ("mlp", "sgd", PLAIN, 1),
     ("mlp", "momentum", EVERYTHING, 1),
     ("mlp", "nesterov", PLAIN, 2),
-    ("mlp", "momentum", COURSE | {"batch_sizes": (1, 5, 13, 24)}, 1),
-    ("mlp", "adam", EVERYTHING | {"wide": (32, 80)}, 1),
+    slow("mlp", "momentum", COURSE | {"batch_sizes": (1, 5, 13, 24)}, 1),
+    slow("mlp", "adam", EVERYTHING | {"wide": (32, 80)}, 1),
     ("mlp", "momentum", COURSE | {"batch_sizes": (1, 5, 13, 24), "wide": (20, 40)}, 1),
-    ("cnn_small", "adam", COURSE | {"batch_sizes": (1, 4, 7, 24)}, 2),
+    slow("cnn_small", "adam", COURSE | {"batch_sizes": (1, 4, 7, 24)}, 2),
     ("mlp", "adamw", {"weight_decay": 0.1, "norm": "layer", "depth": 2}, 1),
-    ("mlp_residual", "lion", {"weight_decay": 0.1}, 1),
-    ("cnn_small", "sgd", {"norm": "group"}, 2),
+    slow("mlp_residual", "lion", {"weight_decay": 0.1}, 1),
+    slow("cnn_small", "sgd", {"norm": "group"}, 2),
     ("cnn_small", "momentum", PLAIN, 1),
-    ("cnn_small", "adam", EVERYTHING, 2),
-    ("mlp", "muon", PLAIN, 1),
+    slow("cnn_small", "adam", EVERYTHING, 2),
+    slow("mlp", "muon", PLAIN, 1),
     ("mlp", "sgd", SQUARED | {"depth": 2}, 1),
-    ("mlp", "momentum", EVERYTHING | SQUARED, 2),
-    pytest.param("vgg", "sgd", PLAIN, 1, marks=pytest.mark.slow),
-    ("rnn", "adam", {"width": 8}, 1),
-    ("gru", "momentum", {"width": 8, "dropout": 0.2}, 2),
-    ("lstm", "nesterov", {"width": 8}, 1),
-    ("transformer", "adamw", {"width": 16, "depth": 1, "dropout": 0.1}, 1),
+    slow("mlp", "momentum", EVERYTHING | SQUARED, 2),
+    slow("vgg", "sgd", PLAIN, 1),
+    slow("rnn", "adam", {"width": 8}, 1),
+    slow("gru", "momentum", {"width": 8, "dropout": 0.2}, 2),
+    slow("lstm", "nesterov", {"width": 8}, 1),
+    slow("transformer", "adamw", {"width": 16, "depth": 1, "dropout": 0.1}, 1),
 ]
 
 
@@ -80,6 +86,7 @@ def test_float64_plane_equals_the_plain_loop(make, run_lanes, model, optimizer, 
         compare(plan, *run_lanes(plan, limit=7), updates=50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimizer", "extras"),
     [
@@ -116,6 +123,7 @@ def test_mup_equals_a_plain_loop_with_a_rate_for_every_tensor(make, run_lanes, o
         np.testing.assert_allclose(report.trajectory[1, :, 0], losses, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["lstm", "transformer"])
 def test_language_models_equal_the_plain_loop(make, run_lanes, model):
     with jax.enable_x64(True):
@@ -137,6 +145,7 @@ def test_language_models_equal_the_plain_loop(make, run_lanes, model):
         compare(plan, *run_lanes(plan), updates=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "size"), [("mlp", 97), ("cnn_small", 32), ("resnet", 13)])
 def test_batch_norm_equals_the_plain_loop_on_whole_batches(make, run_lanes, model, size):
     """One program per batch size, whose microbatch is the batch: statistics included."""
@@ -156,6 +165,7 @@ def test_batch_norm_equals_the_plain_loop_on_whole_batches(make, run_lanes, mode
         compare(plan, *run_lanes(plan), updates=20)
 
 
+@pytest.mark.slow
 def test_ghost_norm_of_a_batch_that_is_one_ghost_equals_batch_norm(make, run_lanes):
     """And of a larger batch it doesn't."""
     with jax.enable_x64(True):
@@ -177,6 +187,7 @@ def test_ghost_norm_of_a_batch_that_is_one_ghost_equals_batch_norm(make, run_lan
             assert (worst(a, b) < 1e-12) == same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["mlp", "cnn_small"])
 def test_float32_plane_equals_the_plain_loop(make, run_lanes, model):
     plan = make(
@@ -196,6 +207,7 @@ def test_float32_plane_equals_the_plain_loop(make, run_lanes, model):
         assert worst(jax.tree.map(lambda x, i=i: x[i], lanes.params), path[-1][0]) < 1e-5, cell
 
 
+@pytest.mark.slow
 def test_early_stopping_keeps_what_the_plain_loop_would_keep(make, run_lanes):
     with jax.enable_x64(True):
         plan = make(

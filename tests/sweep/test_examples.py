@@ -34,6 +34,7 @@ def drawn_loop(plan, cell, generator):
     return losses
 
 
+@pytest.mark.slow
 def test_an_endless_data_set_is_trained_on_what_its_generator_draws(make, run_cells, endless):
     plan = make(**CELLS, data="endless", seeds=(3,), budget="20steps", evaluations=20, microbatch=8)
     for index, record in run_cells(plan).items():

@@ -47,6 +47,7 @@ def number(features):
     return features.sum(axis=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labels_of", [of_all, of_each, number])
 def test_a_cell_equals_the_plain_loop(make, run_lanes, labels_of):
     with jax.enable_x64(True):

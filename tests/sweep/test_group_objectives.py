@@ -167,6 +167,7 @@ SMALL = {"batch_sizes": (32,), "learning_rates": (0.05,), "seeds": (0, 1), "budg
 SMALL |= {"evaluations": 2, "lanes": 1}
 
 
+@pytest.mark.slow
 def test_a_strength_of_nothing_is_plain_training_beside_others_in_one_program(
     make, run_cells, grouped
 ):

@@ -39,6 +39,7 @@ ROWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_float64_planes_equal_the_plain_loops(make, run_lanes, row):
     """The tests' own, and the one that `replay` compares with."""
@@ -67,6 +68,7 @@ def whole_lanes(plan):
     return dataclasses.replace(plan, layout=layout)
 
 
+@pytest.mark.slow
 def test_replay_follows_ghosts_that_climb(make, run_lanes):
     with jax.enable_x64(True):
         plan = make(
@@ -85,6 +87,7 @@ PLANE |= {"budget": "30steps", "evaluations": 3, "lanes": 2}
 CLIMBS = {"microbatch": 0, "sharpness_aware": "sam", "sam_examples": 8}
 
 
+@pytest.mark.slow
 def test_a_climb_of_nothing_is_plain_training(make, run_cells):
     plain, still = run_cells(make(**PLANE)), run_cells(make(**PLANE | CLIMBS | {"rho": 0.0}))
     moved = run_cells(make(**PLANE | CLIMBS | {"rho": 0.2}))
@@ -127,6 +130,7 @@ EMA = {"average": "ema", "average_half_life": 60.0}
 SWA = {"average": "swa", "average_fraction": 0.4}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [EMA, SWA, EMA | GROWING], ids=["ema", "swa", "ema, growing"])
 def test_averages_are_those_of_the_plain_loops_path(make, run_lanes, how):
     with jax.enable_x64(True):
@@ -190,6 +194,7 @@ def test_what_is_kept_is_what_was_measured(make, run_cells, tmp_path, stopping):
             assert worst(state.params, minimum_of(state)[0]) > 1e-4
 
 
+@pytest.mark.slow
 def test_the_training_sets_last_look_is_at_the_average_also_from_the_host(make, run_cells):
     plane = PLANE | SWA | {"label_flips": 0.2}
     resident, streamed = run_cells(make(**plane)), run_cells(make(**plane, slab_mib=0.02))

@@ -27,6 +27,7 @@ PARTLY = {"data": "partly", "model": "lstm", "width": 8}
 FEW = {"batch_sizes": (13,), "learning_rates": (0.003,), "seeds": (3,), "budget": "20steps"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -75,6 +76,7 @@ def test_a_regression_records_squared_errors_and_hits(make, run_cells, tmp_path)
     assert first[-1] < first[0] / 2
 
 
+@pytest.mark.slow
 def test_one_number_for_everything_is_no_collapse_but_one_class_is(make, run_cells, numbers):
     def same(data):
         inputs = np.broadcast_to(data.test.inputs[:1], data.test.inputs.shape)
@@ -104,6 +106,7 @@ def test_one_number_for_everything_is_no_collapse_but_one_class_is(make, run_cel
         assert run_cells(plan)[0]["status"] == status
 
 
+@pytest.mark.slow
 def test_numbers_come_from_the_host_as_well(make, run_cells):
     settings = FEW | NUMBERS | {"batch_sizes": (8,), "lanes": 2}
     resident, sent = (
@@ -138,6 +141,7 @@ def test_the_plan_says_what_the_labels_are(make):
     assert "12 tokens, 7 symbols" in describe(make(**FEW | PARTLY))
 
 
+@pytest.mark.slow
 def test_only_what_is_asked_counts(make, run_cells, tmp_path):
     plan = make(**FEW | PARTLY, optimizer="adam", snapshots=1)
     records, predicted = kept_minima(plan, run_cells, tmp_path)

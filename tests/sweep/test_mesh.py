@@ -24,6 +24,7 @@ def eight_devices(*arguments):
 CASES = ("sweep/mesh_training_cases.py", "landscape/mesh_measures_cases.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cases", CASES)
 def test_a_mesh_gives_the_numbers_of_one_device(cases):
     assert " passed" in eight_devices(TESTS / cases, "-m", "not long")

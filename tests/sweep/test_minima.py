@@ -13,6 +13,7 @@ from minima.sweep.program import AXIS, blank_initial
 from minima.tasks.models import Noise, Training
 
 
+@pytest.mark.slow
 def test_hits_counted_from_snapshots_are_the_recorded_accuracies(make, run_cells, tmp_path):
     plan = make(
         batch_sizes=(8, 32),
@@ -61,6 +62,7 @@ def trained(make, run_cells, tmp_path_factory):
     return plan, kept, [(0, 20), (1, 20)], devices.make_mesh(AXIS, 2)
 
 
+@pytest.mark.slow
 def test_logits_say_what_is_predicted_of_any_inputs(trained):
     plan, kept, points, mesh = trained
     inputs = plan.dataset.test.inputs

@@ -160,6 +160,7 @@ def test_a_resumed_plan_keeps_what_bits_depend_on(make):
     assert resolved == pinned | {"devices": 1}
 
 
+@pytest.mark.slow
 def test_the_plan_reads_what_was_probed(make, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     values = {"batch_sizes": (8,), "learning_rates": (0.1,), "seeds": range_(8)}

@@ -24,6 +24,7 @@ CASES = {"mlp": MLP, "transformer": TRANSFORMER}
 SHORT = {"budget": "20steps", "evaluations": 20, "devices": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_the_learning_curve_is_that_of_float32(make, run_lanes, case):
     """Seed by seed within a hundredth, on average within a few thousandths, and not the very same.
@@ -55,6 +56,7 @@ def test_lanes_and_updates_stay_in_float32(make):
         assert leaf.dtype in (jnp.float32, jnp.int32, jnp.bool_)
 
 
+@pytest.mark.slow
 def test_a_plane_compiles_once(make, run_cells, counts_compilations):
     plan = make(
         **TRANSFORMER | {"learning_rates": (0.003, 0.01)},
@@ -75,6 +77,7 @@ def test_a_plane_compiles_once(make, run_cells, counts_compilations):
     assert "blocks computed again" in describe(plan)
 
 
+@pytest.mark.slow
 def test_what_only_saves_memory_changes_no_number_beyond_round_off(make, run_lanes):
     found = []
     for fields in ({}, {"attention_chunk": 5, "remat": True}):

@@ -124,6 +124,7 @@ def named(tree):
     return {f"params/{jax.tree_util.keystr(p, simple=True, separator='/')}": x for p, x in leaves}
 
 
+@pytest.mark.slow
 def test_cells_start_at_the_minimum_of_their_seed_bit_for_bit_with_a_fresh_head(
     plan_of, source, start
 ):
@@ -146,6 +147,7 @@ def test_cells_start_at_the_minimum_of_their_seed_bit_for_bit_with_a_fresh_head(
         assert not any(np.any(leaf) for leaf in jax.tree.leaves(begin.opt_state))
 
 
+@pytest.mark.slow
 def test_what_is_frozen_is_still_the_source_after_training_and_the_rest_has_moved(source, tuned):
     assert "99 trained" in describe(tuned.plan)  # 8×8 + 8 + 8×3 + 3
     for number, cell in enumerate(tuned.plan.cells):
@@ -155,6 +157,7 @@ def test_what_is_frozen_is_still_the_source_after_training_and_the_rest_has_move
         assert not np.array_equal(here["params/hidden/1/kernel"], there["params/hidden/1/kernel"])
 
 
+@pytest.mark.slow
 def test_training_from_a_minimum_equals_a_plain_loop(tuned, source):
     """Optax on the trainable parameters alone, from the source's arrays."""
     plan, cell = tuned.plan, tuned.plan.cells[1]
@@ -242,6 +245,7 @@ def test_averaged_and_frozen_weights_start_as_they_are(plan_of, source, start):
         assert not np.array_equal(here["average/readout/kernel"], here["params/readout/kernel"])
 
 
+@pytest.mark.slow
 def test_a_network_from_elsewhere_computes_here_what_it_did_there(plan_of, folder, source):
     """One written as PyTorch has them, channels first, saved by the safetensors package."""
     rng = np.random.default_rng(0)

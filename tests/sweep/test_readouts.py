@@ -74,6 +74,7 @@ def test_it_is_fitted_to_no_more_examples_than_asked():
     assert many == input_accuracy(dataset, 10_000)
 
 
+@pytest.mark.slow
 def test_layers_are_read_as_inputs_are():
     """A layer whose outputs are known: the first of an MLP, as a dataset of its own."""
     task, dataset = load_task(

@@ -18,6 +18,7 @@ def plan(make):
     return make(batch_sizes=(32,), learning_rates=(0.1,), seeds=(0,), microbatch=8)
 
 
+@pytest.mark.slow
 def test_a_whole_batch_pays_for_each_example_and_an_accumulated_one_does_not(plan):
     whole, pieces = whole_batches(plan, SIZES), accumulated(plan, SIZES)
     assert [step.batch_size for step in whole] == [step.batch_size for step in pieces] == [*SIZES]

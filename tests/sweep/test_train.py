@@ -51,6 +51,7 @@ def exact(records):
     return {index: encode(record) for index, record in records.items()}
 
 
+@pytest.mark.slow
 def test_every_cell_comes_out_once_with_the_budget_it_was_given(plan, undisturbed):
     assert sorted(undisturbed) == list(range(len(plan.cells)))
     for index, record in undisturbed.items():
@@ -109,6 +110,7 @@ def test_a_constant_predictor_is_called_collapsed(make, run_cells):
     assert all(np.isfinite(record["test_loss"]) for record in records.values())
 
 
+@pytest.mark.slow
 def test_a_target_stops_at_the_first_evaluation_that_meets_it(make, run_cells):
     plan = make(**CELLS | {"budget": "40epochs,validation_accuracy>=0.7", "evaluations": 40})
     reached = [r for r in run_cells(plan).values() if r["status"] == "reached_target"]
@@ -119,6 +121,7 @@ def test_a_target_stops_at_the_first_evaluation_that_meets_it(make, run_cells):
         assert record["steps"] == record["trajectory"]["step"][-1]
 
 
+@pytest.mark.slow
 def test_early_stopping_reports_the_best_validated_parameters(make, run_cells):
     plan = make(**CELLS | {"budget": "60epochs,early_stopping=2", "evaluations": 60})
     stopped = [r for r in run_cells(plan).values() if r["status"] == "stopped_early"]
@@ -130,6 +133,7 @@ def test_early_stopping_reports_the_best_validated_parameters(make, run_cells):
         assert len(curve) - 1 - int(np.argmin(curve)) == 2
 
 
+@pytest.mark.slow
 def test_a_blow_up_that_stays_finite_counts_as_diverged(make, run_cells):
     values = {"learning_rates": (0.1,), "seeds": (0,), "budget": "2epochs", "evaluations": 2}
     wild = run_cells(make(**CELLS | values | {"divergence_loss": 1e-3}))
@@ -168,6 +172,7 @@ def test_a_plane_compiles_once_and_a_second_start_not_at_all(make, counts_compil
     assert second.count == 0
 
 
+@pytest.mark.slow
 def test_other_values_need_no_other_program(make, counts_compilations):
     """All hyperparameters are traced: another plane of the same shapes reuses the program."""
     plans = [
@@ -249,6 +254,7 @@ def test_a_checkpoint_older_than_the_records_trains_no_finished_cell_again(
     assert exact(found) == exact({i: undisturbed[i] for i in found})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [2, 9])
 def test_programs_per_batch_size_compile_once_each_and_resume(
     make, run_cells, tmp_path, counts_compilations, stop_after
@@ -287,6 +293,7 @@ def test_eight_thousand_cells_run_through_a_fixed_width(make):
     assert max(sizes) <= 1.05 * min(sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("lanes", "wide"), [(2, ()), (4, ()), (2, (11, 20))])
 def test_a_training_set_on_the_host_gives_the_same_numbers(make, run_cells, tmp_path, lanes, wide):
     """Slabs of two or more microbatches, label noise, augmentation, a diverging cell; resumed.

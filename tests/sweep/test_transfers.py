@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 from minima.runtime import devices
 from minima.sweep import train as loop
@@ -53,6 +54,7 @@ def test_a_segment_without_new_cells_sends_its_limit_and_nothing_else(make, monk
     assert sent.count(4) == len(sent) - 2
 
 
+@pytest.mark.slow
 def test_a_report_is_as_small_for_a_large_model(make, monkeypatch):
     _, small = traffic(plan_of(make, model="mlp", width=4, snapshots=0), monkeypatch)
     monkeypatch.undo()

@@ -69,6 +69,7 @@ def inner(a, b):
     return sum(np.vdot(x, y) for x, y in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_derivatives_equal_finite_differences(x64, quick, passes, flat, case):
     """The gradient along a direction in every leaf; its own derivative, forwards over reverse.

@@ -125,6 +125,7 @@ def test_convolution_in_forward_over_reverse_mode(x64, conv):
         assert np.abs(hv).max() > 1
 
 
+@pytest.mark.slow
 # Few channels and many: products over 4×4 tiles, and over ordinary patches corner by corner.
 @pytest.mark.parametrize("shape", [(2, 6, 8, 1), (3, 7, 5, 3), (2, 7, 6, 8), (1, 2, 3, 6)])
 def test_a_pooled_convolution_is_convolution_and_pooling(x64, conv, lax_conv, shape):
@@ -136,6 +137,7 @@ def test_a_pooled_convolution_is_convolution_and_pooling(x64, conv, lax_conv, sh
         np.testing.assert_allclose(mine, plain, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 8])
 def test_a_pooled_convolution_in_forward_over_reverse_mode(x64, conv, lax_conv, channels):
     x, *point = conv_arguments((2, 6, 5, channels), 3)

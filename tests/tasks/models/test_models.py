@@ -342,6 +342,7 @@ def test_norms_stand_before_the_nonlinearity(x64, quick, small, drawn, inputs_of
     assert not np.allclose(plain[0], plain[1])
 
 
+@pytest.mark.slow
 def test_a_residual_block_starts_as_the_identity(x64, quick, small, inputs_of):
     model = small("resnet", depth=3, norm="layer", parameter_dtype="float64")
     (params, state), x = quick(model.init)(jax.random.key(0)), inputs_of(model, 3)

@@ -43,6 +43,7 @@ def noise(dropout):
     return Noise(jax.random.split(jax.random.key(0), N), jnp.asarray(dropout, jnp.float64))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_gradients_statistics_and_curvature_are_the_same(x64, build, drawn, inputs_of, name):
     """Also with dropout, whose masks go by the layer's number."""
@@ -82,6 +83,7 @@ def compiled(model):
     return jax.make_jaxpr(jax.grad(loss))(params, x), jax.jit(jax.grad(loss)).lower(params, x)
 
 
+@pytest.mark.slow
 def test_a_deep_transformer_needs_less_memory_and_at_most_a_third_more_arithmetic(build):
     model = build("transformer", (64,), 5, kind="tokens", width=32, depth=6)
     (plain, lowered), (again, lowered_again) = map(compiled, both(model))

@@ -63,7 +63,7 @@ class KindsConfig:
     )
     tuning_seeds: tuple[int, ...] = seeds_leaf((0, 1, 2), "which choose rates, and do not report")
     seeds: tuple[int, ...] = seeds_leaf(
-        tuple(range(100, 116)),
+        tuple(range(200, 216)),
         f"which report; the small batch again, from {AGAIN_APART} more than these, is the A/A "
         "control",
     )

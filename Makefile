@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PRESET ?= sweep
 FLAGS ?=
-PYTEST_FLAGS ?= -n 2 --dist loadfile -m "not slow and not long"
+MARKS ?= not slow and not long
+PYTEST_FLAGS ?= -n 2 --dist loadfile -m "$(MARKS)"
 LOGDIR ?= runs
 ROWS ?=
 
@@ -34,7 +35,7 @@ help:  ## print this list
 sweep: $(READY)  ## train a batch-size x learning-rate plane: make sweep FLAGS="--seeds=5"
 	@$(BIN)/python experiments/batch_size_vs_learning_rate.py --preset=$(PRESET) $(FLAGS)
 
-test: $(READY)  ## run the tests but those marked slow: make test PYTEST_FLAGS="-k grid"
+test: $(READY)  ## run the short tests; the others: make test MARKS="slow or long"
 	@$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 benchmark: $(READY) $(PEERS)/.stamp  ## us and the peers side by side: make benchmark ROWS="records help"

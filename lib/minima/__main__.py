@@ -14,7 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns its exit code.
 
     0, 1 (a replay that doesn't hold, shards that leave cells missing), 2 (a mistake of the user's,
-    one line on standard error) or 75 (a store does not answer: the same command again).
+    one line on standard error) or 75 (a store does not answer: the same command again). Leaves with
+    141 where nobody reads what it prints any more.
     """
     options = _parser().parse_args(arguments)
     try:

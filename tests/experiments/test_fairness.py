@@ -17,6 +17,7 @@ import lesson
 from minima.evaluation.disparity import by_group
 from minima.evaluation.impossibility import threshold_pairs
 from minima.evaluation.proxies import Proxy
+from minima.evaluation.ranking import auc
 from minima.runtime.errors import UserError
 from minima.sweep.config import RecordConfig, TaskConfig, TrainingConfig
 from minima.tasks.datasets.credit import Settings, credit_table
@@ -384,3 +385,5 @@ def test_the_groups_table_is_the_librarys():
     for row, group in zip(mine, expected, strict=True):
         rate = group.rates["true_positive_rate"]
         assert row[place : place + 4] == [rate.value, rate.low, rate.high, rate.n]
+        of = test.attributes["group"] == group.name
+        assert row[table.columns.index("auc")] == auc(test.truth[of], found.scores[of]).value

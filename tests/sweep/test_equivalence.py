@@ -34,7 +34,7 @@ COURSE = {
 
 
 def slow(*case):
-    """A case for CI: the short suite has one of each kind."""
+    """A case for CI: the short suite has MLPs and one CNN, which compile sooner."""
     return pytest.param(*case, marks=pytest.mark.slow)
 
 

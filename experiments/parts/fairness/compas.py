@@ -8,9 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from minima.evaluation.disparity import Group
-from minima.evaluation.ranking import auc
-from minima.evaluation.rates import rates
+from minima.evaluation.disparity import Group, by_group
 from minima.record.columns import as_numbers, read_columns
 from minima.runtime.errors import UserError
 
@@ -52,15 +50,12 @@ def propublicas_table(path: str) -> dict[str, list[Group]]:
     for name, rows in ((ALL_ROWS, np.ones(len(kept), bool)), (FILTERED, kept)):
         if missing := set(GROUPS) - set(columns[RACE][rows].tolist()):
             raise UserError(f"{where}: has no rows of {RACE} {min(missing)}; give the whole file")
-        whom = {EVERYBODY: rows, **{race: rows & (columns[RACE] == race) for race in GROUPS}}
+        everybody = np.full(len(rows), EVERYBODY)
+        inside = rows & np.isin(columns[RACE], GROUPS)
         found[name] = [
-            Group(
-                who,
-                int(these.sum()),
-                {**rates(again[these], decided[these]), "auc": auc(again[these], decile[these])},
-                small=False,
-            )
-            for who, these in whom.items()
+            group
+            for whom, of in ((rows, everybody), (inside, columns[RACE]))
+            for group in by_group(again[whom], decided[whom], of[whom], scores=decile[whom])
         ]
     return found
 

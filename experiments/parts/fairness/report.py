@@ -8,7 +8,6 @@ from judged import Judged
 from lesson import Findings
 from minima.evaluation import disparity, impossibility
 from minima.evaluation.disparity import Group, by_group
-from minima.evaluation.ranking import auc
 from minima.evaluation.rates import rates
 from minima.record.tables import Table, Value
 from parts.fairness import figures
@@ -80,12 +79,10 @@ def groups_table(found: Measured, least: int) -> Table:
     for by in judges(found):
         labels = test.labels if by == "past" else test.truth
         for attribute, of in every_grouping(test).items():
-            for group in by_group(labels, found.decided, of, least=least):
+            for group in by_group(labels, found.decided, of, least=least, scores=found.scores):
                 row: list[Value] = [by, attribute, group.name, group.n, group.small]
-                inside = of == group.name
-                known = {**group.rates, "auc": auc(labels[inside], found.scores[inside])}
                 for rate in _RATES:
-                    mine = known[rate]
+                    mine = group.rates[rate]
                     row += [mine.value, mine.low, mine.high, mine.n, mine.reason]
                 rows.append(row)
     ends = ("", "_low", "_high", "_n", "_undefined")

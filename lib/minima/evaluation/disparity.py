@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from minima.evaluation import arrays
+from minima.evaluation.ranking import auc
 from minima.evaluation.rates import RATES, Rate, rates
 from minima.runtime.errors import UserError
 
@@ -68,8 +69,9 @@ def by_group(
     weights: ArrayLike | None = None,
     least: int = LEAST,
     names: Sequence[str] = tuple(RATES),
+    scores: ArrayLike | None = None,
 ) -> list[Group]:
-    """Rates of each group, in the order of their names.
+    """Rates of each group, in the order of their names; with scores their AUC, too.
 
     Args:
       labels, decided: (n,) 0 or 1.
@@ -77,18 +79,25 @@ def by_group(
       weights: (n,) from 0 up; None for ones.
       least: examples below which a group is marked as small; it is reported all the same.
       names: which rates.
+      scores: (n,) finite, the higher the rather 1; `ranking.auc` of them becomes the rate "auc".
 
     Raises:
       UserError: arrays that don't fit.
     """
     y, d = arrays.decisions(labels, "labels"), arrays.decisions(decided)
     arrays.same_length(len(y), {"decisions": d})
+    s = None if scores is None else arrays.finite(scores, "scores")
+    if s is not None:
+        arrays.same_length(len(y), {"scores": s})
     w, of = arrays.sample_weights(weights, len(y)), arrays.groups(groups, len(y))
     found = []
     for value in np.unique(of):
         inside = of == value
         n = int(inside.sum())
-        mine = rates(y[inside], d[inside], w[inside] if w[inside].any() else None, names)
+        weighted = w[inside] if w[inside].any() else None
+        mine = rates(y[inside], d[inside], weighted, names)
+        if s is not None:
+            mine["auc"] = auc(y[inside], s[inside], weighted)
         found.append(Group(str(value), n, mine, n < least))
     return found
 

@@ -2,11 +2,12 @@
 
 import contextlib
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 STOPPED_AND_SAVED = 75  # EX_TEMPFAIL of sysexits.h: launchers start the same command again
 READER_GONE = 128 + 13  # what a shell calls an end by SIGPIPE
@@ -58,6 +59,15 @@ def ends_with_its_reader() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
+        if not _has_no_reader(sys.stdout):  # another pipe broke: an error like any other
+            raise
         # What is still buffered would fail again where the interpreter flushes it at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(READER_GONE)
+
+
+def _has_no_reader(stream: TextIO) -> bool:
+    """Whether it writes into a pipe whose other end is closed."""
+    pipe = select.poll()
+    pipe.register(stream.fileno(), select.POLLOUT)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in pipe.poll(0))

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from minima.runtime.errors import UserError
 from minima.tasks.datasets import load, open_table
 
 HEAD = ["label", "group_sex", "group_age", "truth", "income", "job"]
@@ -42,6 +45,19 @@ def test_a_table_of_ones_own(tmp_path):
     data = load(name)
     assert (data.kind, data.num_groups) == ("vector", 2)
     assert not open_table(write(tmp_path, {k: made[k] for k in made if k != "truth"})).knows_truth
+
+
+def test_a_column_may_come_twice_where_both_are_the_same(tmp_path):
+    made = columns()
+    path = Path(write(tmp_path, made).removeprefix("table:"))
+    lines = path.read_text().splitlines()
+    again = ["income", *map(str, made["income"])]
+    path.write_text("\n".join(f"{a},{b}" for a, b in zip(lines, again, strict=True)) + "\n")
+    assert open_table(f"table:{path}").features == ("income", "job")
+    again[5] = "7.5"
+    path.write_text("\n".join(f"{a},{b}" for a, b in zip(lines, again, strict=True)) + "\n")
+    with pytest.raises(UserError, match="income comes twice, and line 6 differs"):
+        open_table(f"table:{path}")
 
 
 @pytest.mark.parametrize(
